@@ -1,0 +1,150 @@
+// Package testservice finds the real services that tests may use: those that
+// `make services` started, or any that the environment names.
+//
+// Every address is a KEY=value pair, taken from the environment or else from
+// the files .services/*.env in the repository. Without one a test is skipped
+// with a sentence that says what to run, or fails if CI=true is set: there a
+// missing service is a fault, not a choice.
+package testservice
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// KafkaService is a running Apache Kafka cluster. Empty members mean that the
+// cluster does not offer that listener.
+type KafkaService struct {
+	// Brokers is the plain listener, host:port.
+	Brokers string
+	// SASL is the listener that wants a user and a password (mechanisms
+	// PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512).
+	SASL               string
+	Username, Password string
+	// TLS is the encrypted listener, CAFile the certificate it is signed by.
+	TLS    string
+	CAFile string
+	// Classpath holds the jars of Kafka's command-line tools.
+	Classpath string
+	// Script starts, stops and kills the cluster (test/services/kafka.sh).
+	Script string
+}
+
+// Kafka returns the Kafka cluster to test against.
+func Kafka(t testing.TB) KafkaService {
+	t.Helper()
+	return KafkaService{
+		Brokers:   require(t, "MILLRACE_TEST_KAFKA"),
+		SASL:      lookup("MILLRACE_TEST_KAFKA_SASL"),
+		Username:  lookup("MILLRACE_TEST_KAFKA_USERNAME"),
+		Password:  lookup("MILLRACE_TEST_KAFKA_PASSWORD"),
+		TLS:       lookup("MILLRACE_TEST_KAFKA_TLS"),
+		CAFile:    lookup("MILLRACE_TEST_KAFKA_CA"),
+		Classpath: lookup("MILLRACE_TEST_KAFKA_CP"),
+		Script:    script("kafka.sh"),
+	}
+}
+
+// KafkaTools returns the classpath of Kafka's command-line tools, which need
+// no running cluster.
+func KafkaTools(t testing.TB) (classpath string) {
+	t.Helper()
+	return require(t, "MILLRACE_TEST_KAFKA_CP")
+}
+
+// Postgres returns the URL (postgres://...) of a PostgreSQL server whose user
+// may create databases and schemas.
+func Postgres(t testing.TB) (url string) {
+	t.Helper()
+	return require(t, "MILLRACE_TEST_POSTGRES")
+}
+
+// PostgresScript is the script that starts, stops and kills the PostgreSQL
+// server, or "" if the server is somebody else's.
+func PostgresScript() string { return script("postgres.sh") }
+
+func require(t testing.TB, key string) string {
+	t.Helper()
+	v := lookup(key)
+	if v != "" {
+		return v
+	}
+	const hint = "%s is not set and .services/ does not name it: run `make services`"
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(hint, key)
+	}
+	t.Skipf(hint, key)
+	return ""
+}
+
+// lookup finds key in the environment, else in the services' files.
+func lookup(key string) string {
+	if v := os.Getenv(key); v != "" {
+		return v
+	}
+	root := root()
+	if root == "" {
+		return ""
+	}
+	files, err := filepath.Glob(filepath.Join(root, ".services", "*.env"))
+	if err != nil {
+		return ""
+	}
+	for _, name := range files {
+		if v := lookupFile(name, key); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func lookupFile(name, key string) string {
+	f, err := os.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	sc := bufio.NewScanner(f)
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		k, v, ok := strings.Cut(strings.TrimSpace(sc.Text()), "=")
+		if ok && k == key {
+			return v
+		}
+	}
+	return ""
+}
+
+// script returns the path of a script of test/services, "" if there is none.
+func script(name string) string {
+	root := root()
+	if root == "" {
+		return ""
+	}
+	p := filepath.Join(root, "test", "services", name)
+	if _, err := os.Stat(p); err != nil {
+		return ""
+	}
+	return p
+}
+
+// root is the repository's top folder: the nearest one upwards with a go.mod.
+func root() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
+	}
+}
