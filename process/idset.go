@@ -1,0 +1,221 @@
+package process
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+
+	"millrace/record"
+)
+
+// idSet remembers event IDs for a horizon of event time, in bounded memory:
+// open addressing, 20 bytes a slot at a load of 0.5 to 0.8, so 25 to 40 bytes
+// an ID. Each slot carries the ID's time bucket; a slot whose bucket has
+// fallen behind the horizon counts as free, so expiry costs nothing until the
+// next rehash, which drops what has expired.
+//
+// A Go map of [16]byte would need about the same memory, but cannot expire
+// without walking it or keeping a second list of IDs per bucket.
+type idSet struct {
+	width    int64 // of a bucket, in microseconds
+	horizon  int64 // in microseconds
+	maxSlots int
+
+	watermark int64  // highest event time seen
+	floor     uint32 // buckets below it have expired
+
+	ids     []record.ID
+	buckets []uint32 // 0: never used
+	used    int      // slots with a bucket, expired ones included
+
+	// cut counts how often the oldest bucket was given up early because
+	// the memory bound was reached.
+	cut int64
+}
+
+const (
+	slotBytes   = 20
+	minSlots    = 1 << 10
+	horizonBins = 16
+	// maxEarly is how far an event's own clock may run ahead of the log's
+	// append time and still move the watermark: one device with a clock in
+	// the future must not expire everybody's history.
+	maxEarly = int64(5 * 60 * 1e6)
+)
+
+func newIDSet(horizonMicros, maxBytes int64) *idSet {
+	s := &idSet{
+		horizon:   horizonMicros,
+		width:     max(horizonMicros/horizonBins, 1e6),
+		maxSlots:  int(max(maxBytes/slotBytes, minSlots)),
+		watermark: record.NoTime,
+	}
+	s.alloc(minSlots)
+	return s
+}
+
+func (s *idSet) alloc(slots int) {
+	s.ids = make([]record.ID, slots)
+	s.buckets = make([]uint32, slots)
+	s.used = 0
+}
+
+// bucketOf never returns 0, which marks a free slot. Times before 1970 share
+// the first bucket.
+func (s *idSet) bucketOf(micros int64) uint32 {
+	if micros < 0 {
+		return 1
+	}
+	return uint32(min(micros/s.width, 1<<32-3)) + 1
+}
+
+// add remembers id and reports whether it was there already. An event older
+// than the horizon is neither remembered nor recognised: the store's key is
+// what catches it then.
+func (s *idSet) add(id record.ID, createdAt, enqueuedAt int64) (duplicate bool) {
+	at := min(createdAt, enqueuedAt+maxEarly)
+	if at > s.watermark {
+		s.watermark = at
+		s.floor = max(s.floor, s.bucketOf(at-s.horizon))
+	}
+	bucket := s.bucketOf(at)
+	if bucket < s.floor {
+		return false
+	}
+	free := -1
+	n := len(s.ids)
+	for i := slotOf(id, n); ; {
+		b := s.buckets[i]
+		switch {
+		case b == 0:
+			if free < 0 {
+				free = i
+				s.used++
+			}
+			s.ids[free], s.buckets[free] = id, bucket
+			if s.used*5 > n*4 {
+				s.rehash()
+			}
+			return false
+		case b < s.floor:
+			if free < 0 {
+				free = i
+			}
+		case s.ids[i] == id:
+			return true
+		}
+		if i++; i == n {
+			i = 0
+		}
+	}
+}
+
+// slotOf maps an ID onto n slots. UUIDs of version 7 share their leading
+// bytes, so both halves are mixed before the multiply-shift.
+func slotOf(id record.ID, n int) int {
+	h := binary.LittleEndian.Uint64(id[8:]) ^ binary.LittleEndian.Uint64(id[:8])*0x9e3779b97f4a7c15
+	h ^= h >> 32
+	h *= 0xd6e8feb86659fd93
+	hi, _ := bits.Mul64(h, uint64(n))
+	return int(hi)
+}
+
+// rehash drops what has expired and sizes the table to what is left; when
+// that would pass the memory bound, the oldest buckets go early.
+func (s *idSet) rehash() {
+	live := s.live()
+	want := max(live*8/5, minSlots)
+	for want > s.maxSlots && s.floor < s.bucketOf(s.watermark) {
+		s.floor++
+		s.cut++
+		live = s.live()
+		want = max(live*8/5, minSlots)
+	}
+	if want > s.maxSlots {
+		// One bucket alone is over the bound: start it again.
+		s.floor++
+		s.cut++
+		want = minSlots
+	}
+	ids, buckets := s.ids, s.buckets
+	s.alloc(want)
+	for i, b := range buckets {
+		if b >= s.floor && b != 0 {
+			s.put(ids[i], b)
+		}
+	}
+}
+
+func (s *idSet) live() int {
+	n := 0
+	for _, b := range s.buckets {
+		if b != 0 && b >= s.floor {
+			n++
+		}
+	}
+	return n
+}
+
+// put inserts an ID that is known to be absent.
+func (s *idSet) put(id record.ID, bucket uint32) {
+	i := slotOf(id, len(s.ids))
+	for s.buckets[i] != 0 {
+		if i++; i == len(s.ids) {
+			i = 0
+		}
+	}
+	s.ids[i], s.buckets[i] = id, bucket
+	s.used++
+}
+
+// bytes is the memory held by the table.
+func (s *idSet) bytes() int64 { return int64(len(s.ids)) * slotBytes }
+
+const idSetHeader = 8 + 8 + 4 + 4
+
+// appendTo writes the live entries (docs/formats/snapshot.md).
+func (s *idSet) appendTo(dst []byte) []byte {
+	le := binary.LittleEndian
+	dst = le.AppendUint64(dst, uint64(s.watermark))
+	dst = le.AppendUint64(dst, uint64(s.width))
+	dst = le.AppendUint32(dst, s.floor)
+	count := len(dst)
+	dst = le.AppendUint32(dst, 0)
+	n := uint32(0)
+	for i, b := range s.buckets {
+		if b != 0 && b >= s.floor {
+			dst = le.AppendUint32(dst, b)
+			dst = append(dst, s.ids[i][:]...)
+			n++
+		}
+	}
+	le.PutUint32(dst[count:], n)
+	return dst
+}
+
+var errSnapshotShape = errors.New("the snapshot's ID table has an impossible size")
+
+// readFrom replaces the set by one that appendTo wrote.
+func (s *idSet) readFrom(src []byte) error {
+	le := binary.LittleEndian
+	if len(src) < idSetHeader {
+		return errSnapshotShape
+	}
+	watermark, width, floor := int64(le.Uint64(src)), int64(le.Uint64(src[8:])), le.Uint32(src[16:])
+	n := int(le.Uint32(src[20:]))
+	body := src[idSetHeader:]
+	if width != s.width || len(body) != n*slotBytes {
+		return errSnapshotShape
+	}
+	s.watermark, s.floor = watermark, floor
+	s.alloc(max(n*8/5, minSlots))
+	for ; len(body) > 0; body = body[slotBytes:] {
+		if b := le.Uint32(body); b != 0 {
+			s.put(record.ID(body[4:slotBytes]), b)
+		}
+	}
+	if s.used > s.maxSlots*4/5 {
+		s.rehash()
+	}
+	return nil
+}

@@ -1,0 +1,312 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"millrace/connector"
+	"millrace/record"
+)
+
+// queuedBatches bounds what waits in front of a lane. Sources cut batches at
+// about 1 MB, so this is a few megabytes.
+const queuedBatches = 8
+
+// lane processes the partitions that fall to it on one goroutine and writes
+// their results on another, so that a store's round trip and the decoding of
+// what comes next overlap. One unit is being filled while one is written; a
+// unit leaves when the writer is free and it has lingered long enough or is
+// full. A busy store thus gets larger writes by itself, and a full unit stops
+// the lane, the queue, and the source: back-pressure.
+type lane struct {
+	r      *Runtime
+	in     chan delivery
+	drains chan drainRequest
+	units  chan *unit
+	free   chan *unit
+}
+
+type delivery struct {
+	o *ownership
+	b *record.Batch
+}
+
+type drainRequest struct {
+	o    *ownership
+	done chan struct{}
+}
+
+// unit is one Write in the making.
+type unit struct {
+	out   Output
+	spans []span
+	begun time.Time
+	// waiters are closed once the unit is written.
+	waiters []chan struct{}
+}
+
+// span is the part of one partition in a unit.
+type span struct {
+	o        *ownership
+	from, to int64
+	inputs   int64
+	state    *pendingSnapshot
+}
+
+func newLane(r *Runtime, _ int) *lane {
+	l := &lane{r: r,
+		in:     make(chan delivery, queuedBatches),
+		drains: make(chan drainRequest),
+		units:  make(chan *unit),
+		free:   make(chan *unit, 2),
+	}
+	l.free <- &unit{}
+	l.free <- &unit{}
+	return l
+}
+
+func (u *unit) empty() bool { return len(u.spans) == 0 && len(u.waiters) == 0 }
+
+func (u *unit) reset() {
+	u.out.reset()
+	clear(u.spans)
+	u.spans, u.waiters = u.spans[:0], nil
+}
+
+// process is the lane's first goroutine.
+func (l *lane) process() {
+	linger := time.NewTimer(time.Hour)
+	defer linger.Stop()
+	cur := <-l.free
+	due := false
+	for {
+		in, out := l.in, l.units
+		if len(cur.out.Results)+len(cur.out.Dead) >= l.r.opts.MaxRows {
+			in, due = nil, true
+		}
+		if !due || cur.empty() {
+			out = nil
+		}
+		select {
+		case d := <-in:
+			if cur.empty() {
+				cur.begun = time.Now()
+				linger.Reset(l.r.opts.Linger)
+			}
+			l.take(cur, d)
+		case req := <-l.drains:
+			// Everything of the partition that was delivered before
+			// is in this unit or in the one being written: written
+			// is only done when both are.
+			cur.waiters = append(cur.waiters, req.done)
+			due = true
+		case <-linger.C:
+			due = true
+		case out <- cur:
+			due = false
+			select {
+			case cur = <-l.free:
+			case <-l.r.hard.Done():
+				return
+			}
+		case <-l.r.hard.Done():
+			return
+		}
+	}
+}
+
+// take processes one delivered batch into u.
+func (l *lane) take(u *unit, d delivery) {
+	o, b := d.o, d.b
+	select {
+	case <-o.gone:
+		return
+	default:
+	}
+	skipStored(b, o.next)
+	if b.Next <= o.next {
+		return
+	}
+	results, dead, dups := len(u.out.Results), len(u.out.Dead), u.out.Duplicates
+	o.task.Process(b, &u.out)
+	l.r.stats.processed(b, u.out.Results[results:], len(u.out.Dead)-dead, u.out.Duplicates-dups)
+	s := u.spanOf(o)
+	s.inputs += int64(len(b.Records))
+	s.to, o.next = b.Next, b.Next
+	if l.r.opts.Snapshots != nil && l.r.engine.Lookback() > 0 && time.Since(o.lastSnapshot) >= l.r.opts.SnapshotEvery {
+		o.lastSnapshot = time.Now()
+		s.state = &pendingSnapshot{partition: o.partition, position: o.next, state: o.task.Snapshot(nil)}
+	}
+}
+
+// skipStored drops the records that lie before next: a log may deliver again
+// what was read before a reconnect.
+func skipStored(b *record.Batch, next int64) {
+	i := 0
+	for i < len(b.Records) && b.Records[i].Offset < next {
+		i++
+	}
+	b.Records = b.Records[i:]
+}
+
+func (u *unit) spanOf(o *ownership) *span {
+	for i := range u.spans {
+		if u.spans[i].o == o {
+			return &u.spans[i]
+		}
+	}
+	u.spans = append(u.spans, span{o: o, from: o.next, to: o.next})
+	return &u.spans[len(u.spans)-1]
+}
+
+// drain returns true once everything delivered for o has been written, false
+// if ctx or the runtime ended first.
+func (l *lane) drain(ctx context.Context, o *ownership) bool {
+	req := drainRequest{o, make(chan struct{})}
+	for _, ready := range []func() bool{
+		func() bool {
+			select {
+			case l.drains <- req:
+				return true
+			case <-ctx.Done():
+			case <-l.r.hard.Done():
+			}
+			return false
+		},
+		func() bool {
+			select {
+			case <-req.done:
+				return true
+			case <-ctx.Done():
+			case <-l.r.hard.Done():
+			}
+			return false
+		},
+	} {
+		if !ready() {
+			return false
+		}
+	}
+	return !o.lost.Load()
+}
+
+// write is the lane's second goroutine: it stores units one after the other,
+// which is what keeps a partition's results in order (I2).
+func (l *lane) write() {
+	commits := newGroupCommits(l.r)
+	for {
+		var u *unit
+		select {
+		case u = <-l.units:
+		case <-l.r.hard.Done():
+			return
+		}
+		if err := l.store(u, commits); err != nil {
+			l.r.fail(err)
+			return
+		}
+		for _, w := range u.waiters {
+			close(w)
+		}
+		u.reset()
+		l.free <- u
+	}
+}
+
+func (l *lane) store(u *unit, commits *groupCommits) error {
+	u.dropLost()
+	w := connector.Write{Results: u.out.Results}
+	inputs := int64(0)
+	for _, s := range u.spans {
+		inputs += s.inputs
+		w.Advances = append(w.Advances, connector.Advance{Partition: s.o.partition, From: s.from, To: s.to})
+	}
+	if len(w.Advances) == 0 {
+		return nil
+	}
+	if err := l.r.writer.Write(l.r.hard, &w, u.out.Dead); err != nil {
+		if fencedOnly(err, u.spans) {
+			// Revoked while this write was under way (its drain ran out
+			// of time): the rest of the unit is still ours.
+			return l.store(u, commits)
+		}
+		return err
+	}
+	l.r.stats.written.Add(inputs)
+	for _, s := range u.spans {
+		s.o.committed.Store(s.to)
+		l.r.stats.position(s.o.partition, s.to)
+		if s.state != nil {
+			// The store's position is now at or past the snapshot's (I4).
+			l.r.opts.Snapshots.publish(l.r.engine.Name(), s.state)
+		}
+	}
+	commits.add(u.spans)
+	return nil
+}
+
+// dropLost removes what belongs to partitions that were lost (I3).
+func (u *unit) dropLost() {
+	lost := func(p int32) bool {
+		i := slices.IndexFunc(u.spans, func(s span) bool { return s.o.partition == p })
+		return u.spans[i].o.lost.Load()
+	}
+	if !slices.ContainsFunc(u.spans, func(s span) bool { return s.o.lost.Load() }) {
+		return
+	}
+	u.out.Results = slices.DeleteFunc(u.out.Results, func(r record.Result) bool { return lost(r.Partition) })
+	u.out.Dead = slices.DeleteFunc(u.out.Dead, func(d record.DeadLetter) bool { return lost(d.Partition) })
+	u.spans = slices.DeleteFunc(u.spans, func(s span) bool { return s.o.lost.Load() })
+}
+
+// fencedOnly tells whether err says no more than that partitions given up
+// meanwhile belong to somebody else now.
+func fencedOnly(err error, spans []span) bool {
+	e, ok := errors.AsType[*connector.Error](err)
+	if !ok || e.Action != connector.Fenced || len(e.Partitions) == 0 {
+		return false
+	}
+	for _, p := range e.Partitions {
+		i := slices.IndexFunc(spans, func(s span) bool { return s.o.partition == p })
+		if i < 0 || !spans[i].o.lost.Load() {
+			return false
+		}
+	}
+	return true
+}
+
+// groupCommits tells the log's group about stored positions, at most once per
+// CommitEvery: the store's positions are what counts, the group's are for
+// people and for stores that keep none.
+type groupCommits struct {
+	r       *Runtime
+	pending map[int32]int64
+	last    time.Time
+}
+
+func newGroupCommits(r *Runtime) *groupCommits {
+	return &groupCommits{r: r, pending: make(map[int32]int64)}
+}
+
+func (g *groupCommits) add(spans []span) {
+	if g.r.group == nil {
+		return
+	}
+	for _, s := range spans {
+		g.pending[s.o.partition] = s.to
+	}
+	if time.Since(g.last) < g.r.opts.CommitEvery {
+		return
+	}
+	g.last = time.Now()
+	positions := make([]connector.Position, 0, len(g.pending))
+	for p, pos := range g.pending {
+		positions = append(positions, connector.Position{Partition: p, Offset: pos})
+	}
+	clear(g.pending)
+	if err := g.r.group.Commit(g.r.hard, positions); err != nil && g.r.hard.Err() == nil {
+		g.r.opts.Log.Debug("group commit failed; the next one covers it", "error", err)
+	}
+}

@@ -1,0 +1,260 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"millrace/connector"
+	"millrace/record"
+)
+
+// Log is what the runtime needs of a log besides being driven by its source:
+// rereading what was processed before, to rebuild state.
+type Log interface {
+	Replay(ctx context.Context, p int32, from, to int64, fn func(*record.Batch) error) error
+	OffsetAt(ctx context.Context, p int32, micros int64) (int64, error)
+}
+
+// Writer is where the runtime's output goes. Both calls retry what can be
+// retried until ctx ends. Write keeps the dead letters before it moves the
+// positions (I5). Calls for disjoint partitions may run at once.
+type Writer interface {
+	Claim(ctx context.Context, partitions []int32) (map[int32]int64, error)
+	Write(ctx context.Context, w *connector.Write, dead []record.DeadLetter) error
+}
+
+// Committer records positions with the log's own group mechanism.
+type Committer interface {
+	Commit(ctx context.Context, positions []connector.Position) error
+}
+
+// Options tune a Runtime. The zero value of a field means its default.
+type Options struct {
+	Lanes   int           // goroutines that process; default 1
+	MaxRows int           // bound of one Write's results; default 50,000
+	Linger  time.Duration // how long a result may wait for company; default 200 ms
+	// DrainTimeout bounds how long Revoke waits for writes; default 20 s.
+	// It must be shorter than the group's rebalance timeout.
+	DrainTimeout time.Duration
+	// Snapshots keeps task state; nil: state is rebuilt from the log.
+	Snapshots     *Snapshots
+	SnapshotEvery time.Duration // default 30 s
+	CommitEvery   time.Duration // group commits; default 1 s
+	Log           *slog.Logger
+}
+
+func (o *Options) setDefaults() {
+	o.Lanes = max(o.Lanes, 1)
+	if o.MaxRows <= 0 {
+		o.MaxRows = 50_000
+	}
+	if o.Linger <= 0 {
+		o.Linger = 200 * time.Millisecond
+	}
+	if o.DrainTimeout <= 0 {
+		o.DrainTimeout = 20 * time.Second
+	}
+	if o.SnapshotEvery <= 0 {
+		o.SnapshotEvery = 30 * time.Second
+	}
+	if o.CommitEvery <= 0 {
+		o.CommitEvery = time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Runtime drives one engine's tasks over the partitions that this worker
+// owns. It implements connector.Handler. Make one per group session: once it
+// has failed (Err), it takes nothing more.
+type Runtime struct {
+	engine Engine
+	log    Log
+	writer Writer
+	group  Committer
+	opts   Options
+	stats  *Stats
+
+	// hard ends when nothing may be written any more: on Stop's deadline
+	// or the first failure.
+	hard   context.Context
+	abort  context.CancelCauseFunc
+	lanes  []*lane
+	done   sync.WaitGroup
+	closed sync.Once
+
+	mu    sync.Mutex
+	owned map[int32]*ownership
+}
+
+// ownership is one partition during one assignment. A batch that was read
+// under an earlier ownership of the same partition carries the earlier value
+// and is dropped.
+type ownership struct {
+	partition int32
+	lane      *lane
+	task      Task
+	// next is the position after what was processed; lane goroutine only.
+	next int64
+	// committed is the position that the store holds.
+	committed    atomic.Int64
+	lastSnapshot time.Time // lane goroutine only
+	// gone is closed when the partition is revoked or lost.
+	gone chan struct{}
+	// lost is set when nothing more may be written (I3).
+	lost atomic.Bool
+}
+
+// NewRuntime starts the lanes. Stop must be called.
+func NewRuntime(engine Engine, log Log, writer Writer, group Committer, stats *Stats, opts Options) *Runtime {
+	opts.setDefaults()
+	r := &Runtime{engine: engine, log: log, writer: writer, group: group, opts: opts, stats: stats,
+		owned: make(map[int32]*ownership)}
+	r.hard, r.abort = context.WithCancelCause(context.Background())
+	for i := range opts.Lanes {
+		l := newLane(r, i)
+		r.lanes = append(r.lanes, l)
+		r.done.Add(2)
+		go func() { defer r.done.Done(); l.process() }()
+		go func() { defer r.done.Done(); l.write() }()
+	}
+	return r
+}
+
+// Stop ends the lanes. What was not written is given up: call it after the
+// source has revoked everything.
+func (r *Runtime) Stop() {
+	r.closed.Do(func() {
+		r.abort(errStopped)
+		r.done.Wait()
+	})
+}
+
+var errStopped = errors.New("the processing runtime has stopped")
+
+// Err returns why the runtime failed, or nil.
+func (r *Runtime) Err() error {
+	if err := context.Cause(r.hard); err != nil && !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
+}
+
+// fail makes every later call return err; the first reason wins.
+func (r *Runtime) fail(err error) { r.abort(err) }
+
+// Assign implements connector.Handler: it claims the partitions in the store,
+// which fences their earlier owners, and brings each task to the state it had
+// at the store's position.
+func (r *Runtime) Assign(ctx context.Context, partitions []int32) (map[int32]int64, error) {
+	ctx, stop := r.whileAlive(ctx)
+	defer stop()
+	positions, err := r.writer.Claim(ctx, partitions)
+	if err != nil {
+		return nil, r.cause(fmt.Errorf("claiming partitions %v: %w", partitions, err))
+	}
+	starts := make(map[int32]int64, len(partitions))
+	fresh := make([]*ownership, 0, len(partitions))
+	for _, p := range partitions {
+		pos, ok := positions[p]
+		if !ok {
+			pos = connector.Unknown
+		}
+		o := &ownership{partition: p, lane: r.lanes[int(p)%len(r.lanes)], task: r.engine.NewTask(p),
+			next: pos, lastSnapshot: time.Now(), gone: make(chan struct{})}
+		o.committed.Store(pos)
+		if err := r.recover(ctx, o); err != nil {
+			return nil, r.cause(fmt.Errorf("recovering the state of partition %d at position %d: %w", p, pos, err))
+		}
+		starts[p] = pos
+		fresh = append(fresh, o)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range fresh {
+		r.owned[o.partition] = o
+		r.stats.position(o.partition, o.next)
+	}
+	return starts, nil
+}
+
+// whileAlive returns a context that also ends when the runtime fails.
+func (r *Runtime) whileAlive(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(r.hard, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// cause prefers the runtime's own failure over the cancellation it led to.
+func (r *Runtime) cause(err error) error {
+	if own := r.Err(); own != nil {
+		return own
+	}
+	return err
+}
+
+// Deliver implements connector.Handler.
+func (r *Runtime) Deliver(ctx context.Context, b *record.Batch) error {
+	r.mu.Lock()
+	o := r.owned[b.Partition]
+	r.mu.Unlock()
+	if o == nil {
+		return r.Err()
+	}
+	select {
+	case o.lane.in <- delivery{o, b}:
+		return nil
+	case <-o.gone:
+		return nil
+	case <-r.hard.Done():
+		return r.cause(errStopped)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Revoke implements connector.Handler.
+func (r *Runtime) Revoke(ctx context.Context, partitions []int32, lost bool) {
+	var leaving []*ownership
+	r.mu.Lock()
+	for _, p := range partitions {
+		if o := r.owned[p]; o != nil {
+			delete(r.owned, p)
+			if lost {
+				o.lost.Store(true)
+			}
+			close(o.gone)
+			leaving = append(leaving, o)
+		}
+	}
+	r.mu.Unlock()
+	if len(leaving) == 0 {
+		return
+	}
+	// The group's own deadline may be shorter than ours; ctx carries it.
+	ctx, cancel := context.WithTimeout(ctx, r.opts.DrainTimeout)
+	defer cancel()
+	var drained []connector.Position
+	for _, o := range leaving {
+		if !lost && !o.lane.drain(ctx, o) {
+			r.opts.Log.Warn("partition revoked before its last results could be stored; its next owner repeats them",
+				"partition", o.partition)
+		}
+		o.lost.Store(true)
+		if pos := o.committed.Load(); !lost && pos >= 0 {
+			drained = append(drained, connector.Position{Partition: o.partition, Offset: pos})
+		}
+		r.stats.forget(o.partition)
+	}
+	if len(drained) > 0 && r.group != nil {
+		if err := r.group.Commit(ctx, drained); err != nil {
+			r.opts.Log.Debug("final group commit", "error", err)
+		}
+	}
+}
