@@ -302,8 +302,8 @@ func checkScales(tree *settings.Tree, doc *settings.Node) {
 }
 
 func applyScale(tree *settings.Tree, picked *settings.Node, n int) {
-	if picked == nil {
-		return
+	if picked == nil || tree.Err() != nil {
+		return // checkScales may have reported just what would be reported here
 	}
 	from := settings.Origin{Text: scaleName(n)}
 	if rate := picked.Get("rate"); rate != nil && rate.Shape == settings.Scalar && tree.Value("simulate") != nil {

@@ -55,11 +55,19 @@ func (p *Problem) Error() string {
 // the file. It is a usage or configuration error for the command line.
 type Problems []*Problem
 
-// Error lists all problems, one on each line.
+// maxListed bounds how many problems are listed: past this a file is not a
+// solution with mistakes but something else.
+const maxListed = 40
+
+// Error lists the problems, one on each line.
 func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
+	var lines []string
 	for i, p := range ps {
-		lines[i] = p.Error()
+		if i == maxListed {
+			lines = append(lines, fmt.Sprintf("and %d more", len(ps)-i))
+			break
+		}
+		lines = append(lines, p.Error())
 	}
 	return strings.Join(lines, "\n")
 }

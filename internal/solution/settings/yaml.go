@@ -3,6 +3,8 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -14,9 +16,11 @@ import (
 )
 
 // Bounds of a document. The YAML parser recurses and keeps a path for every
-// level, so nesting is checked on the tokens, before it sees them.
+// level, so nesting is checked on the tokens, before it sees them. Some texts
+// (a long row of closing brackets) take it time that grows with the square of
+// their length; at this size that is two seconds at worst.
 const (
-	maxBytes = 256 << 10
+	maxBytes = 64 << 10
 	maxDepth = 32
 )
 
@@ -212,13 +216,14 @@ func (r *reader) node(n ast.Node, depth int) *Node {
 		return out
 	case *ast.MappingNode:
 		out := &Node{Shape: Mapping, Origin: o}
+		seen := make(map[string]bool, len(v.Values))
 		for _, m := range v.Values {
-			r.member(out, m, depth)
+			r.member(out, m, depth, seen)
 		}
 		return out
 	case *ast.MappingValueNode:
 		out := &Node{Shape: Mapping, Origin: o}
-		r.member(out, v, depth)
+		r.member(out, v, depth, map[string]bool{})
 		return out
 	case *ast.AnchorNode, *ast.AliasNode:
 		r.problems.add(o, "anchors (&) and aliases (*) are not supported; write the value out")
@@ -230,7 +235,7 @@ func (r *reader) node(n ast.Node, depth int) *Node {
 	return &Node{Shape: Null, Origin: o}
 }
 
-func (r *reader) member(out *Node, m *ast.MappingValueNode, depth int) {
+func (r *reader) member(out *Node, m *ast.MappingValueNode, depth int, seen map[string]bool) {
 	o := r.at(m)
 	if _, merge := m.Key.(*ast.MergeKeyNode); merge {
 		r.problems.add(o, "merge keys (<<) are not supported; write the values out")
@@ -246,9 +251,41 @@ func (r *reader) member(out *Node, m *ast.MappingValueNode, depth int) {
 		r.problems.add(o, "a key must be a plain word")
 		return
 	}
-	if out.Get(name) != nil {
+	if seen[name] {
 		r.problems.add(o, "`%s` is there twice", name)
 		return
 	}
+	seen[name] = true
 	out.Keys = append(out.Keys, Key{Name: name, Origin: o, Value: r.node(m.Value, depth+1)})
+}
+
+// Any returns n as maps, slices, strings, float64 and bool, as a JSON decoder
+// would.
+func (n *Node) Any() any {
+	switch n.Shape {
+	case Mapping:
+		out := make(map[string]any, len(n.Keys))
+		for _, k := range n.Keys {
+			out[k.Name] = k.Value.Any()
+		}
+		return out
+	case List:
+		out := make([]any, len(n.Items))
+		for i, item := range n.Items {
+			out[i] = item.Any()
+		}
+		return out
+	case Scalar:
+		if n.Quoted {
+			return n.Text
+		}
+		if n.Text == "true" || n.Text == "false" {
+			return n.Text == "true"
+		}
+		if f, err := strconv.ParseFloat(strings.ReplaceAll(n.Text, "_", ""), 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
+			return f
+		}
+		return n.Text
+	}
+	return nil
 }
