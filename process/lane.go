@@ -129,6 +129,9 @@ func (l *lane) take(u *unit, d delivery) {
 	if b.Next <= o.next {
 		return
 	}
+	if u.holdsFormer(o) {
+		u.dropLost()
+	}
 	results, dead, dups := len(u.out.Results), len(u.out.Dead), u.out.Duplicates
 	o.task.Process(b, &u.out)
 	l.r.stats.processed(b, u.out.Results[results:], len(u.out.Dead)-dead, u.out.Duplicates-dups)
@@ -247,11 +250,18 @@ func (l *lane) store(u *unit, commits *groupCommits) error {
 	return nil
 }
 
+// holdsFormer tells whether the unit has output of o's partition from before
+// it was revoked and assigned again. That output is lost by then, and must go
+// before output of the new ownership joins it, because results name their
+// partition only.
+func (u *unit) holdsFormer(o *ownership) bool {
+	return slices.ContainsFunc(u.spans, func(s span) bool { return s.o != o && s.o.partition == o.partition })
+}
+
 // dropLost removes what belongs to partitions that were lost (I3).
 func (u *unit) dropLost() {
 	lost := func(p int32) bool {
-		i := slices.IndexFunc(u.spans, func(s span) bool { return s.o.partition == p })
-		return u.spans[i].o.lost.Load()
+		return slices.ContainsFunc(u.spans, func(s span) bool { return s.o.partition == p && s.o.lost.Load() })
 	}
 	if !slices.ContainsFunc(u.spans, func(s span) bool { return s.o.lost.Load() }) {
 		return

@@ -155,6 +155,10 @@ func (r *Runtime) fail(err error) { r.abort(err) }
 func (r *Runtime) Assign(ctx context.Context, partitions []int32) (map[int32]int64, error) {
 	ctx, stop := r.whileAlive(ctx)
 	defer stop()
+	// Normally none is owned. A source that lost its connection may have
+	// missed the revocation, though, and what is under way from before must
+	// not meet what is read from now on.
+	r.Revoke(ctx, partitions, true)
 	positions, err := r.writer.Claim(ctx, partitions)
 	if err != nil {
 		return nil, r.cause(fmt.Errorf("claiming partitions %v: %w", partitions, err))
