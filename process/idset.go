@@ -36,7 +36,7 @@ type idSet struct {
 const (
 	slotBytes   = 20
 	minSlots    = 1 << 10
-	horizonBins = 16
+	horizonBins = 64
 	// maxEarly is how far an event's own clock may run ahead of the log's
 	// append time and still move the watermark: one device with a clock in
 	// the future must not expire everybody's history.
@@ -123,27 +123,44 @@ func slotOf(id record.ID, n int) int {
 // rehash drops what has expired and sizes the table to what is left; when
 // that would pass the memory bound, the oldest buckets go early.
 func (s *idSet) rehash() {
-	live := s.live()
-	want := max(live*8/5, minSlots)
-	for want > s.maxSlots && s.floor < s.bucketOf(s.watermark) {
-		s.floor++
-		s.cut++
-		live = s.live()
-		want = max(live*8/5, minSlots)
-	}
-	if want > s.maxSlots {
-		// One bucket alone is over the bound: start it again.
-		s.floor++
-		s.cut++
-		want = minSlots
+	live, perBucket := s.census()
+	for b := s.floor; slotsFor(live) > s.maxSlots; b++ {
+		if n := perBucket[b]; n > 0 {
+			live -= n
+			s.cut++
+		}
+		s.floor = b + 1
 	}
 	ids, buckets := s.ids, s.buckets
-	s.alloc(want)
+	s.alloc(slotsFor(live))
 	for i, b := range buckets {
 		if b >= s.floor && b != 0 {
 			s.put(ids[i], b)
 		}
 	}
+}
+
+// slotsFor leaves room to grow by a quarter before the next rehash.
+func slotsFor(live int) int { return max(live*8/5, minSlots) }
+
+// census counts the live IDs, in all and by bucket.
+func (s *idSet) census() (live int, perBucket map[uint32]int) {
+	perBucket = make(map[uint32]int, 2*horizonBins)
+	var last uint32
+	run := 0
+	for _, b := range s.buckets {
+		if b == 0 || b < s.floor {
+			continue
+		}
+		live++
+		if b != last {
+			perBucket[last] += run
+			last, run = b, 0
+		}
+		run++
+	}
+	perBucket[last] += run
+	return live, perBucket
 }
 
 func (s *idSet) live() int {
@@ -208,7 +225,7 @@ func (s *idSet) readFrom(src []byte) error {
 		return errSnapshotShape
 	}
 	s.watermark, s.floor = watermark, floor
-	s.alloc(max(n*8/5, minSlots))
+	s.alloc(slotsFor(n))
 	for ; len(body) > 0; body = body[slotBytes:] {
 		if b := le.Uint32(body); b != 0 {
 			s.put(record.ID(body[4:slotBytes]), b)

@@ -20,7 +20,7 @@ var seedFlag = flag.Uint64("seed", 0, "seed of the random walks; 0 draws one")
 // times. Whatever happens, the store must hold what one undisturbed pass over
 // the log gives: the same rows, in the same order, once.
 func TestRandomWalk(t *testing.T) {
-	walks := 40
+	walks := 24
 	if testing.Short() {
 		walks = 10
 	}
