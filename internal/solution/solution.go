@@ -326,3 +326,9 @@ func applyScale(tree *settings.Tree, picked *settings.Node, n int) {
 func (r Registry) Names() (ingest, process, serve []string) {
 	return slices.Sorted(maps.Keys(r.Ingest)), slices.Sorted(maps.Keys(r.Process)), slices.Sorted(maps.Keys(r.Serve))
 }
+
+// Option describes one option of the catalogue.
+type Option = settings.Option
+
+// Options lists every option of every section and kind of the catalogue.
+func (r Registry) Options() []Option { return r.spec().Options() }

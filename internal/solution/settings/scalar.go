@@ -100,6 +100,9 @@ func parseUint(text string) (uint64, error) {
 func checkScalar(f *field, v reflect.Value) error {
 	text := scalarText(v)
 	if len(f.enum) > 0 {
+		if text == "" && !f.required {
+			return nil // written out as the blank that it is by default
+		}
 		for _, e := range f.enum {
 			if e == text {
 				return nil

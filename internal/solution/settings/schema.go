@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"strconv"
+
+	"millrace/connector"
 )
 
 // Schema returns the JSON Schema (2020-12) of the documents that spec
@@ -128,19 +130,23 @@ func number(v reflect.Value, bound string) (json.RawMessage, bool) {
 	return json.RawMessage(bound), true
 }
 
-// Schemer is implemented by text types that can say more about their form in
-// a schema than "string".
-type Schemer interface{ SettingSchema() map[string]any }
-
 func schemaType(v reflect.Value) map[string]any {
 	t := v.Type()
-	if s, ok := reflect.New(t).Interface().(Schemer); ok {
-		return s.SettingSchema()
-	}
 	if t == literalType {
 		return map[string]any{}
 	}
-	if isText(t) {
+	switch {
+	case t == reflect.TypeFor[connector.Duration]():
+		return map[string]any{"anyOf": []any{
+			map[string]any{"type": "string", "pattern": `^[-+]?([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$|^0$`},
+			map[string]any{"const": 0},
+		}}
+	case t == reflect.TypeFor[connector.Bytes]():
+		return map[string]any{"anyOf": []any{
+			map[string]any{"type": "string", "pattern": `^\s*[0-9]+\s*([KkMmGg]([Ii])?[Bb]|[Bb])?\s*$`},
+			map[string]any{"type": "integer", "minimum": 0},
+		}}
+	case isText(t):
 		return map[string]any{"type": []string{"string", "number"}}
 	}
 	switch t.Kind() {
