@@ -10,6 +10,7 @@ package connector
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"millrace/record"
 )
@@ -176,6 +177,9 @@ type Traits struct {
 	Writers int
 	// MaxRows bounds the results of one Write.
 	MaxRows int
+	// Linger is how long a result may wait for company before a Write; 0
+	// leaves it to the runtime.
+	Linger time.Duration
 	// Shared tells whether several processes may write at once.
 	Shared bool
 	// Layout is how rows are laid out ("columnstore", "rowstore"), with a
