@@ -1,0 +1,62 @@
+package verify
+
+import (
+	"fmt"
+
+	"millrace/connector"
+)
+
+// When says in which runs a threshold counts.
+const (
+	Always = "always"
+	Paced  = "paced"
+)
+
+// Threshold is one entry of verify.thresholds.
+type Threshold struct {
+	Check string `yaml:"check" required:"true" doc:"what must hold: a figure, a comparison, a value: latency.endToEnd.p99 < 1s"`
+	When  string `yaml:"when" enum:"always,paced" doc:"paced: only in runs that have a rate to keep"`
+}
+
+// Config is the verify section of a solution; see Defaults.
+type Config struct {
+	Interval   connector.Duration `yaml:"interval" doc:"length of the intervals that throughput is measured in; 0 chooses 1s, 5s or 10s by the length of the run"`
+	Warmup     connector.Duration `yaml:"warmup" doc:"time after the first event that is left out of the rates; at most half of a run"`
+	Thresholds []Threshold        `yaml:"thresholds" doc:"what must hold besides that nothing is lost, served twice, altered or out of order"`
+}
+
+// Defaults is what a verify section says if it says nothing.
+func Defaults() Config {
+	return Config{Warmup: connector.Duration(defaultWarmup)}
+}
+
+// Validate returns every problem of the section, each naming the option.
+func (c *Config) Validate() []error {
+	var errs []error
+	if c.Interval < 0 {
+		errs = append(errs, fmt.Errorf("interval: must not be negative"))
+	}
+	if c.Interval > 0 && c.Interval.D() < minInterval {
+		errs = append(errs, fmt.Errorf("interval: must be at least %s", minInterval))
+	}
+	if c.Warmup < 0 {
+		errs = append(errs, fmt.Errorf("warmup: must not be negative"))
+	}
+	for i, t := range c.Thresholds {
+		check, err := ParseCondition(t.Check)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("thresholds[%d].check: %w", i, err))
+			continue
+		}
+		switch t.When {
+		case "", Always:
+			if check.NeedsRate() {
+				errs = append(errs, fmt.Errorf("thresholds[%d].check: %q compares with the rate, which only a paced run has; add `when: paced`", i, t.Check))
+			}
+		case Paced:
+		default:
+			errs = append(errs, fmt.Errorf("thresholds[%d].when: %q is neither always nor paced", i, t.When))
+		}
+	}
+	return errs
+}

@@ -1,0 +1,83 @@
+package verify
+
+import "time"
+
+// throughput computes the rates from the times of the first row of each event.
+//
+// The rate of storing is over the time from the end of the warm-up to the last
+// row, so that a run which ends with a long tail shows it. Stores give all
+// rows of a batch one time; to keep a half-counted batch from bending the
+// rate, the time starts at the last batch of the warm-up.
+func (j *judge) throughput() {
+	t := &j.verdict.Throughput
+	t.Rate = j.in.Rate
+	t.FirstSent, t.LastSent, t.LastStored = j.firstSent, j.lastSent, j.lastStored
+	if sending := t.LastSent - t.FirstSent; sending > 0 {
+		t.SentPerSecond = float64(j.verdict.Events.Sent) * 1e6 / float64(sending)
+	}
+	if j.series == nil || t.LastStored <= t.FirstSent {
+		return
+	}
+	run := time.Duration(t.LastStored-t.FirstSent) * time.Microsecond
+	// A warm-up longer than half of the run would judge a run by its end.
+	t.Warmup = min(j.in.Warmup, run/2)
+	warm := t.FirstSent + t.Warmup.Microseconds()
+	t.StoredPerSecond = j.storedRate(t.FirstSent, warm, t.LastStored)
+
+	j.series.settle(run)
+	t.Interval = time.Duration(j.series.width) * time.Microsecond
+	end := t.LastStored
+	if t.Rate > 0 {
+		end = min(end, t.LastSent)
+	}
+	seen := false
+	for i, c := range j.series.cells {
+		at := j.series.origin + int64(i)*j.series.width
+		v := Interval{At: at, In: c.in, Out: c.out, Warm: at >= warm}
+		if c.latency != nil {
+			q := c.latency.ValueAtPercentilesSlice([]float64{50, 99})
+			v.P50, v.P99 = micros(q[0]), micros(q[1])
+		}
+		t.Intervals = append(t.Intervals, v)
+		if v.Warm && at+j.series.width <= end {
+			rate := float64(c.out) / t.Interval.Seconds()
+			if !seen || rate < t.MinPerSecond {
+				t.MinPerSecond, seen = rate, true
+			}
+		}
+	}
+	if !seen {
+		t.MinPerSecond = t.StoredPerSecond
+	}
+}
+
+// storedRate is the number of events stored per second after warm.
+func (j *judge) storedRate(first, warm, last int64) float64 {
+	from := first
+	if warm > first {
+		from = warm
+		batch := first
+		for i := range j.events.n {
+			k, s := j.events.at(i)
+			if k.state[s]&stServed != 0 && k.storedAt[s] > batch && k.storedAt[s] <= warm {
+				batch = k.storedAt[s]
+			}
+		}
+		if batch > first {
+			from = batch
+		}
+	}
+	if last <= from {
+		return 0
+	}
+	stored := int64(0)
+	for i := range j.events.n {
+		k, s := j.events.at(i)
+		if k.state[s]&stServed != 0 && k.storedAt[s] > from {
+			stored++
+		}
+	}
+	return float64(stored) * 1e6 / float64(last-from)
+}
+
+func micros(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
