@@ -286,7 +286,7 @@ func TestFingerprintOfStandardEvent(t *testing.T) {
 	seen := map[uint64]bool{}
 	count := 0
 	for i := range raw {
-		for _, c := range []byte(`0123456789abcdefgxyzTMPCO-`) {
+		for _, c := range []byte(`0123456789abcdfgxyzTMPCO-`) {
 			changed := append([]byte{}, raw...)
 			changed[i] = c
 			if c == raw[i] {
@@ -296,7 +296,9 @@ func TestFingerprintOfStandardEvent(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			// (E and e would be one content; numbers out of range are one too.)
+			// Numbers out of range are all one content (and an exponent
+			// could write the content of another change; there is no e
+			// among the replacements).
 			var v any
 			if json.Unmarshal(changed, &v) != nil {
 				continue
