@@ -210,6 +210,9 @@ func (d *Display) eta() string {
 func (d *Display) plainLine() string {
 	s, h := &d.shown, &d.header
 	parts := []string{fmt.Sprintf("%s %-9s", clock(s.Elapsed), s.Phase)}
+	if s.Phase == metrics.Verifying {
+		return parts[0] + "  checked " + count(s.Verified) + " rows"
+	}
 	if h.Simulates {
 		parts = append(parts, fmt.Sprintf("sent %s (%s/s)", count(s.Acked), count(int64(d.speeds.sent))))
 	}
@@ -222,9 +225,6 @@ func (d *Display) plainLine() string {
 		if s.Outage != "" {
 			parts = append(parts, "store away")
 		}
-	}
-	if s.Phase == metrics.Verifying && s.Verified > 0 {
-		parts = append(parts, "checked "+count(s.Verified))
 	}
 	return clip(strings.Join(parts, "  "), 79)
 }
