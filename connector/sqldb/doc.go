@@ -1,0 +1,38 @@
+// Package sqldb serves events from a table of an SQL database. It is a
+// transactional store: the rows and the input positions they come from are
+// written in one transaction, and the positions are compared before they are
+// set, so that a worker that lost its partitions cannot write. Rows are
+// keyed by eventId and inserted only if absent, so that an event which the
+// log holds twice is served once.
+//
+// # Tables
+//
+// The table of events (`events` unless configured) has the columns
+//
+//	eventId deviceId deviceSequenceNumber type value complexData
+//	createdAt enqueuedAt processedAt storedAt partitionId logOffset extra
+//
+// and beside it stands a small table (`events_positions`) with one row per
+// partition: who owns it, by which epoch, and the position up to which its
+// events are in the table.
+//
+// Names are never quoted, and may only hold letters, digits and underscores.
+// So `SELECT deviceId, avg(value) FROM events GROUP BY 1` works in every
+// dialect: DuckDB compares names without regard to case and shows them as they
+// were created; PostgreSQL folds them to lower case, where result columns
+// come back as deviceid.
+//
+// Times are in UTC with microseconds: timestamptz in PostgreSQL, timestamp in
+// DuckDB (whose timestamptz needs a time zone extension for every cast).
+// complexData and extra are JSON texts: `json` in PostgreSQL, varchar in
+// DuckDB, whose JSON functions take either. extra holds, as one object, the
+// members that have no column of their own and the exact text of those that a
+// column cannot give back; it is NULL for the standard event.
+//
+// # Dialects
+//
+// A dialect (dialect.go) knows one database: its statements (the folder sql/),
+// its bulk load, its errors. Everything else is shared: what a Write has to
+// hold, fencing, what to do after an unknown outcome, finding the rows that a
+// database refuses, rebuilding events for verification.
+package sqldb

@@ -1,0 +1,332 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"sync/atomic"
+	"time"
+
+	duckdb "github.com/duckdb/duckdb-go/v2"
+	"golang.org/x/sync/errgroup"
+
+	"millrace/connector"
+	"millrace/record"
+)
+
+// scan reads stretches of rows on as many connections as DuckDB has threads:
+// the driver hands over values one by one, which takes longer than finding
+// them.
+func (d *duckDB) scan(ctx context.Context, emit func(*page) error) error {
+	err := d.scanPages(ctx, emit)
+	return d.classify("reading "+d.describe(), err)
+}
+
+func (d *duckDB) scanPages(ctx context.Context, emit func(*page) error) error {
+	f, err := d.opened(ctx, false)
+	if err != nil {
+		return err
+	}
+	var rows, next atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	start := make(chan struct{})
+	read := func(first bool) error {
+		c, err := f.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = hangUp(c) }()
+		if first {
+			var n int64
+			if err := c.QueryRowContext(ctx, d.sql["rows"]).Scan(&n); err != nil {
+				return err
+			}
+			rows.Store(n)
+			close(start)
+		}
+		select {
+		case <-start:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return c.Raw(func(raw any) error {
+			for {
+				from := next.Add(rowGroup) - rowGroup
+				if from >= rows.Load() {
+					return nil
+				}
+				if err := d.readStretch(ctx, raw.(driver.QueryerContext), from, min(from+rowGroup, rows.Load()), emit); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	for i := range d.cfg.Threads {
+		g.Go(func() error { return read(i == 0) })
+	}
+	return g.Wait()
+}
+
+func (d *duckDB) readStretch(ctx context.Context, c driver.QueryerContext, from, to int64, emit func(*page) error) (err error) {
+	rows, err := c.QueryContext(ctx, d.sql["page"], []driver.NamedValue{{Ordinal: 1, Value: from}, {Ordinal: 2, Value: to}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	values := make([]driver.Value, len(rows.Columns()))
+	p := newPage()
+	for {
+		if err := rows.Next(values); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return err
+		}
+		if err := p.next().fromDuck(values); err != nil {
+			return err
+		}
+		if len(p.rows) == pageRows {
+			if err := emit(p); err != nil {
+				return err
+			}
+			p = newPage()
+		}
+	}
+	return emit(p)
+}
+
+// fromDuck fills a row with the values of the statement `page`.
+func (r *row) fromDuck(v []driver.Value) error {
+	e := &r.event
+	id, ok := v[0].([]byte)
+	if !ok || len(id) != len(e.ID) {
+		return fmt.Errorf("eventId is %T, not a UUID", v[0])
+	}
+	copy(e.ID[:], id)
+	var c converter
+	e.DeviceID = c.text(v[1])
+	e.Sequence = number[int64](&c, v[2])
+	e.Type = c.text(v[3])
+	if e.HasValue = v[4] != nil; e.HasValue {
+		e.Value = number[float64](&c, v[4])
+	}
+	e.ComplexData = c.text(v[5])
+	e.CreatedAt = number[int64](&c, v[6])
+	r.EnqueuedAt = c.time(v[7])
+	r.ProcessedAt = c.time(v[8])
+	r.StoredAt = number[int64](&c, v[9])
+	r.Partition = number[int32](&c, v[10])
+	r.Offset = number[int64](&c, v[11])
+	e.Extra = members(c.text(v[12]))
+	return c.err
+}
+
+// members takes the braces off an object.
+func members(object []byte) []byte {
+	if len(object) < 2 {
+		return nil
+	}
+	return object[1 : len(object)-1]
+}
+
+// converter takes the driver's values for what they must be.
+type converter struct{ err error }
+
+func (c *converter) wrong(v driver.Value) {
+	if c.err == nil {
+		c.err = fmt.Errorf("a column holds a %T, which it never should", v)
+	}
+}
+
+func (c *converter) text(v driver.Value) []byte {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case string:
+		return []byte(v)
+	default:
+		c.wrong(v)
+		return nil
+	}
+}
+
+func (c *converter) time(v driver.Value) int64 {
+	if v == nil {
+		return record.NoTime
+	}
+	return number[int64](c, v)
+}
+
+func number[T int32 | int64 | float64](c *converter, v driver.Value) T {
+	n, ok := v.(T)
+	if !ok {
+		c.wrong(v)
+	}
+	return n
+}
+
+// hangUp closes a connection for good instead of returning it to the pool:
+// its views and transactions are its own.
+func hangUp(c *sql.Conn) error {
+	err := c.Raw(func(any) error { return driver.ErrBadConn })
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
+		return nil
+	}
+	return err
+}
+
+func (d *duckDB) query(ctx context.Context, text string) (connector.Rows, error) {
+	const doing = "running the query"
+	f, err := d.opened(ctx, false)
+	if err != nil {
+		return nil, d.classify("opening "+d.path, err)
+	}
+	c, err := f.connect(ctx)
+	if err != nil {
+		return nil, d.classify(doing, err)
+	}
+	rows, err := d.queryOn(ctx, c, text)
+	if err != nil {
+		return nil, errors.Join(d.classify(doing, err), hangUp(c))
+	}
+	return rows, nil
+}
+
+func (d *duckDB) queryOn(ctx context.Context, c *sql.Conn, text string) (*duckRows, error) {
+	var before []string
+	if !d.names.plainTable() {
+		before = append(before, "view")
+	}
+	for _, name := range append(before, "readOnly") {
+		if _, err := c.ExecContext(ctx, d.sql[name]); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.Raw(func(raw any) error { return onlyReads(raw.(driver.Conn), text) }); err != nil {
+		return nil, err
+	}
+	rows, err := c.QueryContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, errors.Join(err, rows.Close())
+	}
+	return newDuckRows(c, rows, types), nil
+}
+
+// onlyReads refuses everything but one statement that reads. The transaction
+// protects the tables; this is for what is outside of it (COPY TO, SET).
+func onlyReads(c driver.Conn, text string) (err error) {
+	stmt, err := c.Prepare(text)
+	if err != nil {
+		return fmt.Errorf("the query must be one valid statement: %w", err)
+	}
+	defer func() { err = errors.Join(err, stmt.Close()) }()
+	kind, err := stmt.(*duckdb.Stmt).StatementType()
+	if err != nil {
+		return err
+	}
+	if kind != duckdb.STATEMENT_TYPE_SELECT && kind != duckdb.STATEMENT_TYPE_EXPLAIN {
+		return errors.New("only statements that read are allowed (SELECT, DESCRIBE, SHOW, EXPLAIN)")
+	}
+	return nil
+}
+
+// duckRows are a query's rows; the connection is theirs.
+type duckRows struct {
+	conn    *sql.Conn
+	rows    *sql.Rows
+	columns []string
+	types   []string
+	values  []any
+	into    []any
+}
+
+func newDuckRows(c *sql.Conn, rows *sql.Rows, types []*sql.ColumnType) *duckRows {
+	r := &duckRows{conn: c, rows: rows, values: make([]any, len(types)), into: make([]any, len(types))}
+	for i, t := range types {
+		r.columns = append(r.columns, t.Name())
+		r.types = append(r.types, t.DatabaseTypeName())
+		r.into[i] = &r.values[i]
+	}
+	return r
+}
+
+func (r *duckRows) Columns() []string { return r.columns }
+
+func (r *duckRows) Next(ctx context.Context) ([]any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return nil, fmt.Errorf("reading the query's rows: %w", err)
+		}
+		return nil, io.EOF
+	}
+	if err := r.rows.Scan(r.into...); err != nil {
+		return nil, fmt.Errorf("reading the query's rows: %w", err)
+	}
+	out := make([]any, len(r.values))
+	for i, v := range r.values {
+		out[i] = plainDuck(v, r.types[i])
+	}
+	return out, nil
+}
+
+func (r *duckRows) Close() error { return errors.Join(r.rows.Close(), hangUp(r.conn)) }
+
+// plainDuck makes one of the types that connector.Rows allows of a driver's
+// value. Exact numbers stay exact as long as they fit; nested values become
+// JSON text.
+func plainDuck(v any, typeName string) any {
+	switch v := v.(type) {
+	case nil, bool, int64, float64, string:
+		return v
+	case int8:
+		return int64(v)
+	case int16:
+		return int64(v)
+	case int32:
+		return int64(v)
+	case uint8:
+		return int64(v)
+	case uint16:
+		return int64(v)
+	case uint32:
+		return int64(v)
+	case uint64:
+		return plainDuck(new(big.Int).SetUint64(v), typeName)
+	case float32:
+		return float64(v)
+	case *big.Int:
+		if v.IsInt64() {
+			return v.Int64()
+		}
+		return v.String()
+	case duckdb.Decimal:
+		return v.Float64()
+	case []byte:
+		if typeName == "UUID" && len(v) == len(record.ID{}) {
+			return record.ID(v).String()
+		}
+		return v
+	case time.Time:
+		if typeName == "TIME" || typeName == "TIMETZ" {
+			return v.Format("15:04:05.999999")
+		}
+		return v.UTC()
+	case duckdb.Interval:
+		return fmt.Sprintf("%d months %d days %s", v.Months, v.Days, time.Duration(v.Micros)*time.Microsecond)
+	}
+	if text, err := json.Marshal(v); err == nil {
+		return string(text)
+	}
+	return fmt.Sprint(v)
+}
