@@ -31,7 +31,7 @@ const (
 	nameComplexData = "complexData"
 )
 
-// field is a typed member, as a bit of a set.
+// field is a typed member, as a bit of a set. The required ones come first.
 type field uint8
 
 const (
@@ -42,8 +42,6 @@ const (
 	fieldValue
 	fieldType
 	fieldComplexData
-
-	requiredFields = fieldEventID | fieldDeviceID | fieldSequence | fieldCreatedAt
 )
 
 // fieldOf returns the field of a member's name, 0 if it has none.

@@ -185,24 +185,31 @@ func TestLedgerCrashPoints(t *testing.T) {
 	cut := filepath.Join(dir, "cut.ledger")
 	for size := range len(whole) + 1 {
 		for _, tail := range [][]byte{nil, make([]byte, 50)} {
-			if err := os.WriteFile(cut, append(bytes.Clone(whole[:size]), tail...), 0o644); err != nil {
-				t.Fatal(err)
-			}
 			want := -1
 			for i, s := range steps {
 				if s.size <= int64(size) {
 					want = i
 				}
 			}
-			checkCut(t, cut, entries, steps, want, size, len(tail))
+			checkCut(t, cut, append(bytes.Clone(whole[:size]), tail...), entries, steps, want, size)
 		}
 	}
 }
 
-func checkCut(t *testing.T, cut string, entries []Entry, steps []ledgerStep, want, size, zeros int) {
+// readBytes reads a ledger without a file.
+func readBytes(b []byte, fn func(*Entry) error) (*LedgerFile, error) {
+	r := &ledgerReader{path: "bytes", src: bytes.NewReader(b), size: int64(len(b))}
+	if err := r.readHeader(); err != nil {
+		return nil, err
+	}
+	return r.read(fn)
+}
+
+func checkCut(t *testing.T, path string, b []byte, entries []Entry, steps []ledgerStep, want, size int) {
 	t.Helper()
+	zeros := len(b) - size
 	i := int64(0)
-	f, err := ReadLedgerFile(cut, func(e *Entry) error {
+	f, err := readBytes(b, func(e *Entry) error {
 		wantE := entries[i]
 		wantE.Acked = steps[want].acked[i]
 		if *e != wantE {
@@ -237,8 +244,12 @@ func checkCut(t *testing.T, cut string, entries []Entry, steps []ledgerStep, wan
 	if torn := int64(size+zeros) - s.size; f.TornBytes != torn {
 		t.Fatalf("cut at %d: %d torn bytes, want %d", size, f.TornBytes, torn)
 	}
-	if !closed {
-		checkResume(t, cut, s)
+	// Only now and then: continuing ends with a sync to the disk.
+	if !closed && size%31 == 0 {
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		checkResume(t, path, s)
 	}
 }
 
@@ -300,10 +311,7 @@ func TestLedgerDamage(t *testing.T) {
 	for i := range len(whole) * 8 {
 		damaged := bytes.Clone(whole)
 		damaged[i/8] ^= 1 << (i % 8)
-		if err := os.WriteFile(path, damaged, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		f, err := ReadLedgerFile(path, nil)
+		f, err := readBytes(damaged, nil)
 		var damage *LedgerCorrupt
 		switch {
 		case errors.As(err, &damage):
