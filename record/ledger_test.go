@@ -186,6 +186,11 @@ func TestLedgerCrashPoints(t *testing.T) {
 	for size := range len(whole) + 1 {
 		for _, tail := range [][]byte{nil, make([]byte, 50)} {
 			want := -1
+			// What was cut off may have been zeros: then it is back.
+			whole, size := whole, size
+			for len(tail) > 0 && size < len(whole) && whole[size] == 0 {
+				size, tail = size+1, tail[1:]
+			}
 			for i, s := range steps {
 				if s.size <= int64(size) {
 					want = i
