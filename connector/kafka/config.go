@@ -45,8 +45,8 @@ type SASL struct {
 // NewConfig.
 type Config struct {
 	Brokers []string `yaml:"brokers" env:"KAFKA_BROKERS" doc:"brokers to start from, host:port; empty: the embedded log"`
-	TLS     TLS       `yaml:"tls" doc:"encryption"`
-	SASL    SASL      `yaml:"sasl" doc:"authentication"`
+	TLS     TLS      `yaml:"tls" doc:"encryption"`
+	SASL    SASL     `yaml:"sasl" doc:"authentication"`
 
 	Topic             string             `yaml:"topic" doc:"topic that devices send to"`
 	Partitions        int                `yaml:"partitions" doc:"partitions of the topic"`

@@ -141,6 +141,12 @@ func (c *connection) reach(ctx context.Context, cl *kgo.Client) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("reaching Kafka at %s: %w", c.brokers, ctx.Err())
 	}
+	var eof *kgo.ErrFirstReadEOF
+	if c.user != "" && (errors.Is(err, io.EOF) || errors.As(err, &eof)) && !(errors.As(err, &eof) && c.tls) {
+		// Some brokers answer a wrong password by hanging up.
+		return &connector.Hinted{Hint: "check KAFKA_USERNAME, KAFKA_PASSWORD and sasl.mechanism",
+			Err: &plainError{"Kafka at " + c.brokers + " hung up when given the user name and password of " + quoted(c.user), err}}
+	}
 	return c.explain(err, "reaching it")
 }
 

@@ -49,9 +49,11 @@ type source struct {
 	mu    sync.Mutex
 	owned map[int32]*ownership
 
-	started   sync.Once
-	closeOnce sync.Once
-	stopped   chan struct{} // closed when Run has returned
+	// joined is closed when cl is set: the client's callbacks, which wait
+	// for it, can come before that.
+	joined  chan struct{}
+	started sync.Once
+	stopped chan struct{} // closed when Run has returned
 }
 
 // Source implements connector.Log.
@@ -62,8 +64,18 @@ func (l *topicLog) Source(ctx context.Context, group string) (connector.Source, 
 	if group == "" {
 		return nil, &connector.Hinted{Err: errors.New("no consumer group is named"), Hint: "set group in the solution"}
 	}
-	s := &source{log: l, group: withRun(group, l.run), owned: map[int32]*ownership{}, stopped: make(chan struct{})}
+	s := &source{log: l, group: withRun(group, l.run), owned: map[int32]*ownership{}, joined: make(chan struct{}), stopped: make(chan struct{})}
 	s.runCtx, s.end = context.WithCancelCause(context.Background())
+	// The client joins as soon as it exists, so that is left to Run.
+	if _, err := l.admin.open(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// join makes the client, which begins to join the group at once.
+func (s *source) join() error {
+	l := s.log
 	cl, err := l.conn.client(
 		kgo.ConsumerGroup(s.group),
 		kgo.ConsumeTopics(l.topic),
@@ -88,15 +100,9 @@ func (l *topicLog) Source(ctx context.Context, group string) (connector.Source, 
 		kgo.OnPartitionsRevoked(func(ctx context.Context, _ *kgo.Client, m map[string][]int32) { s.revoked(ctx, m[l.topic], false) }),
 		kgo.OnPartitionsLost(func(ctx context.Context, _ *kgo.Client, m map[string][]int32) { s.revoked(ctx, m[l.topic], true) }),
 	)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.conn.reach(ctx, cl); err != nil {
-		cl.CloseAllowingRebalance()
-		return nil, err
-	}
 	s.cl = cl
-	return s, nil
+	close(s.joined)
+	return err
 }
 
 // Run implements connector.Source.
@@ -108,7 +114,13 @@ func (s *source) Run(ctx context.Context, h connector.Handler) error {
 
 func (s *source) run(ctx context.Context, h connector.Handler) error {
 	defer close(s.stopped)
+	if ctx.Err() != nil || s.runCtx.Err() != nil {
+		return nil
+	}
 	s.handler = h
+	if err := s.join(); err != nil {
+		return err
+	}
 	// What was asked of ctx before (its values) stays; its end becomes
 	// ours, without a cause.
 	defer context.AfterFunc(ctx, func() { s.end(context.Canceled) })()
@@ -242,6 +254,7 @@ func (s *source) outOfRange(o *ownership) error {
 
 // assigned is the client's callback for newly owned partitions.
 func (s *source) assigned(_ context.Context, _ *kgo.Client, m map[string][]int32) {
+	<-s.joined
 	partitions := m[s.log.topic]
 	if len(partitions) == 0 || s.runCtx.Err() != nil {
 		return
@@ -385,10 +398,7 @@ func ownershipLost(err error) bool {
 // end of its context would.
 func (s *source) Close() error {
 	s.end(context.Canceled)
-	s.started.Do(func() {
-		s.cl.CloseAllowingRebalance()
-		close(s.stopped)
-	})
+	s.started.Do(func() { close(s.stopped) })
 	<-s.stopped
 	return nil
 }

@@ -18,7 +18,9 @@
 package local
 
 import (
+	"bytes"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,8 +35,10 @@ import (
 
 	"millrace/connector"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Options says how to run the stand-in.
@@ -162,6 +166,9 @@ func (s *Server) start(ctx context.Context, o Options) error {
 	s.addr = s.cluster.ListenAddrs()[0]
 	st := &stamper{dir: o.DataDir, disk: s.disk}
 	st.install(s.cluster)
+	if o.Username != "" && o.Mechanism == "PLAIN" {
+		checkPlain(s.cluster, o.Username, o.Password)
+	}
 	if err := s.forgetUsers(); err != nil {
 		s.cluster.Close()
 		return err
@@ -186,6 +193,25 @@ func startError(o Options, err error) error {
 		return &connector.Unreachable{What: addr, Hint: "choose an address of this machine and a port above 1023", Err: op.Err}
 	}
 	return fmt.Errorf("starting the embedded Kafka on %s: %w", o.DataDir, err)
+}
+
+// checkPlain answers wrong passwords as Kafka does, with an error. kfake would
+// close the connection, and would let anybody in who gives an unknown name and
+// an empty password.
+func checkPlain(c *kfake.Cluster, user, password string) {
+	want := []byte(user + "\x00" + password)
+	c.ControlKey(int16(kmsg.SASLAuthenticate), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		req := kreq.(*kmsg.SASLAuthenticateRequest)
+		_, got, _ := bytes.Cut(req.SASLAuthBytes, []byte{0}) // after the identity to act as
+		if subtle.ConstantTimeCompare(got, want) == 1 {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.SASLAuthenticateResponse)
+		resp.ErrorCode = kerr.SaslAuthenticationFailed.Code
+		resp.ErrorMessage = kmsg.StringPtr("Authentication failed: Invalid username or password")
+		return resp, nil, true
+	})
 }
 
 // ready makes sure that a client is answered.
