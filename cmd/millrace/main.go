@@ -1,0 +1,46 @@
+// Command millrace runs a streaming architecture end to end and proves what
+// came out.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"millrace/solutions"
+	"millrace/ui/cli"
+)
+
+func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals // a second signal does not wait for anything
+		os.Exit(cli.ExitInterrupted)
+	}()
+	code := cli.Run(ctx, cli.Env{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Columns: columns(os.Stdout), StderrColumns: columns(os.Stderr),
+		Builtin: solutions.FS, Registry: catalogue(), Stages: stages(), Version: version(),
+	})
+	cancel()
+	os.Exit(code)
+}
+
+// columns is the width of the terminal behind f, 0 if there is none.
+func columns(f *os.File) int {
+	if !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return width
+}
