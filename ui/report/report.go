@@ -1,0 +1,220 @@
+// Package report is what remains of a run: one JSON object with its figures
+// and its verdict, and the ways to show it - a summary and a table for a
+// terminal, and one self-contained HTML page.
+package report
+
+import (
+	"time"
+
+	"millrace/record"
+	"millrace/verify"
+)
+
+// Schema names the format of the report. Fields are added to it, never renamed
+// or removed; report.schema.json describes it.
+const Schema = "millrace.report/1"
+
+// Report is a run and its verdict. It holds no secrets.
+type Report struct {
+	Schema   string `json:"schema"`
+	Solution string `json:"solution"`
+	// Title is the solution's name for people.
+	Title string `json:"title,omitempty"`
+	// Run is the run's own name, Seed what its content follows from.
+	Run  string `json:"run,omitempty"`
+	Seed uint64 `json:"seed,string,omitempty"`
+	// Scale is the known scale that was run, in thousands of events per
+	// second; 0 if none.
+	Scale int `json:"scale,omitempty"`
+	// Engine, Ingest and Serve describe what did the work: "embedded (for
+	// databricks)", "kafka 127.0.0.1:9092 topic telemetry". Layout is how
+	// the store lays out rows; Partitions those of the log.
+	Engine     string `json:"engine"`
+	Ingest     string `json:"ingest"`
+	Serve      string `json:"serve"`
+	Layout     string `json:"layout,omitempty"`
+	Partitions int    `json:"partitions,omitempty"`
+
+	Started     time.Time `json:"started"`
+	WallSeconds float64   `json:"wallSeconds"`
+	Machine     Machine   `json:"machine"`
+
+	Events      Events      `json:"events"`
+	Fates       Fates       `json:"fates"`
+	DeadLetters DeadLetters `json:"deadLetters"`
+	Throughput  Throughput  `json:"throughput"`
+	LatencyMs   Latency     `json:"latencyMs"`
+	Resources   Resources   `json:"resources"`
+	// Limits are what the configured sizes allow; nil if nothing limits.
+	Limits *Limits `json:"limits,omitempty"`
+
+	// Configuration is the whole configuration as YAML, with a comment on
+	// each line saying where the value came from; secrets are ***.
+	Configuration string `json:"configuration,omitempty"`
+	// Imbalances are sums that do not add up.
+	Imbalances []string `json:"imbalances,omitempty"`
+	// Examples are some of the flawed events, to be looked up.
+	Examples   []Example   `json:"examples,omitempty"`
+	Thresholds []Threshold `json:"thresholds"`
+	// Failure is why the run itself failed; empty if it did not.
+	Failure string `json:"failure,omitempty"`
+	// Verified says that ledger and store were compared. If not, Events and
+	// Throughput are what the stages counted themselves.
+	Verified bool `json:"verified"`
+	Pass     bool `json:"pass"`
+	// Reason is the verdict in words.
+	Reason string `json:"reason"`
+}
+
+// Machine is where the run took place.
+type Machine struct {
+	CPUs        int    `json:"cpus"`
+	Model       string `json:"model,omitempty"`
+	MemoryBytes int64  `json:"memoryBytes,omitempty"`
+	OS          string `json:"os,omitempty"`
+	Go          string `json:"go"`
+	Commit      string `json:"commit"`
+}
+
+// Events counts events; see verify.Events for what each figure means.
+type Events struct {
+	Offered            int64 `json:"offered"`
+	Unsent             int64 `json:"unsent"`
+	Sent               int64 `json:"sent"`
+	Unique             int64 `json:"unique"`
+	InDoubt            int64 `json:"inDoubt"`
+	InDoubtServed      int64 `json:"inDoubtServed"`
+	Retried            int64 `json:"retried"`
+	InjectedDuplicates int64 `json:"injectedDuplicates"`
+	Malformed          int64 `json:"malformed"`
+	LateSent           int64 `json:"lateSent"`
+	Stored             int64 `json:"stored"`
+	Missing            int64 `json:"missing"`
+	Duplicates         int64 `json:"duplicates"`
+	Unexpected         int64 `json:"unexpected"`
+	Corrupted          int64 `json:"corrupted"`
+	OutOfSequence      int64 `json:"outOfSequence"`
+	Untimed            int64 `json:"untimed"`
+	DeadLettered       int64 `json:"deadLettered"`
+	DroppedByPolicy    int64 `json:"droppedByPolicy"`
+}
+
+// Fates gives each distinct well-formed event one fate; see verify.Fates.
+type Fates struct {
+	ServedOnce      int64 `json:"servedOnce"`
+	ServedMany      int64 `json:"servedMany"`
+	DeadLettered    int64 `json:"deadLettered"`
+	DroppedByPolicy int64 `json:"droppedByPolicy"`
+	Lost            int64 `json:"lost"`
+	NotArrived      int64 `json:"notArrived"`
+}
+
+// DeadLetters compares them with what was sent malformed; see
+// verify.DeadLetters.
+type DeadLetters struct {
+	Matched     int64                   `json:"matched"`
+	WrongReason int64                   `json:"wrongReason"`
+	WellFormed  int64                   `json:"wellFormed"`
+	Unknown     int64                   `json:"unknown"`
+	Repeated    int64                   `json:"repeated"`
+	Missing     int64                   `json:"missing"`
+	ByReason    map[record.Reason]int64 `json:"byReason,omitempty"`
+}
+
+// Throughput is how fast events were sent and stored; see verify.Throughput.
+type Throughput struct {
+	// RatePerSecond is the offered rate, 0 if unpaced.
+	RatePerSecond   float64    `json:"ratePerSecond"`
+	SentPerSecond   float64    `json:"sentPerSecond"`
+	StoredPerSecond float64    `json:"storedPerSecond"`
+	MinPerSecond    float64    `json:"minPerSecond"`
+	WarmupSeconds   float64    `json:"warmupSeconds"`
+	IntervalSeconds float64    `json:"intervalSeconds"`
+	PerInterval     []Interval `json:"perInterval"`
+}
+
+// Interval is one interval of the run.
+type Interval struct {
+	// At is its beginning.
+	At time.Time `json:"at"`
+	// In is the number of messages that the log took, Out the rows stored
+	// (by their storedAt, if verified).
+	In  int64 `json:"in"`
+	Out int64 `json:"out"`
+	// Processed entries were read and decoded.
+	Processed int64 `json:"processed"`
+	Throttled int64 `json:"throttled"`
+	// Backlog is the number of log entries not yet stored at the end of the
+	// interval; -1 if it is not known.
+	Backlog  int64 `json:"backlog"`
+	BytesIn  int64 `json:"bytesIn"`
+	BytesOut int64 `json:"bytesOut"`
+	// P50Ms and P99Ms are of the end-to-end latency of the rows stored in
+	// the interval; 0 if there are none.
+	P50Ms float64 `json:"p50Ms"`
+	P99Ms float64 `json:"p99Ms"`
+	// Warm says that the interval lies after the warm-up.
+	Warm bool `json:"warm"`
+}
+
+// Latency in milliseconds; see verify.Latency. Commit is how long the store
+// took for one write.
+type Latency struct {
+	EndToEnd  Percentiles  `json:"endToEnd"`
+	Ingest    Percentiles  `json:"ingest"`
+	Process   Percentiles  `json:"process"`
+	Serve     Percentiles  `json:"serve"`
+	Commit    *Percentiles `json:"commit,omitempty"`
+	Backwards int64        `json:"backwards"`
+}
+
+// Percentiles in milliseconds.
+type Percentiles struct {
+	Mean float64 `json:"mean"`
+	P50  float64 `json:"p50"`
+	P95  float64 `json:"p95"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p999"`
+	Max  float64 `json:"max"`
+}
+
+// Resources is what the run took.
+type Resources struct {
+	CPUSeconds                 float64 `json:"cpuSeconds"`
+	CPUSecondsPerMillionEvents float64 `json:"cpuSecondsPerMillionEvents"`
+	PeakRSSBytes               int64   `json:"peakRSSBytes"`
+	// Retries are writes tried again, Throttled requests refused for their
+	// rate, RequestUnits what the service charged, where it has such a thing.
+	Retries      int64   `json:"retries"`
+	Throttled    int64   `json:"throttled"`
+	RequestUnits float64 `json:"requestUnits,omitempty"`
+}
+
+// Limits are what the configured sizes allow per second; 0 is no limit.
+type Limits struct {
+	MessagesInPerSecond  float64 `json:"messagesInPerSecond"`
+	MessagesOutPerSecond float64 `json:"messagesOutPerSecond"`
+	BytesInPerSecond     float64 `json:"bytesInPerSecond"`
+	BytesOutPerSecond    float64 `json:"bytesOutPerSecond"`
+}
+
+// Example is one flawed event.
+type Example struct {
+	Kind verify.Kind `json:"kind"`
+	// EventID and Device are empty, Sequence, Partition and Offset -1 where
+	// they are not known.
+	EventID   string `json:"eventId,omitempty"`
+	Device    string `json:"device,omitempty"`
+	Sequence  int64  `json:"sequence"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+	Detail    string `json:"detail"`
+}
+
+// Threshold is a threshold and what came of it.
+type Threshold struct {
+	Name     string `json:"name"`
+	Expected string `json:"expected"`
+	Actual   string `json:"actual"`
+	Pass     bool   `json:"pass"`
+}
