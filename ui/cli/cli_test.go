@@ -490,3 +490,18 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 }
+
+// A duration asked for on the command line holds although the file counts
+// events.
+func TestDurationWinsOverEventsOfTheFile(t *testing.T) {
+	t.Parallel()
+	e, _, errs := testEnv("run", "demo", "--duration", "5s", "--set", "simulate.events=100")
+	var got *simConfig
+	e.Stages.Run = func(_ context.Context, r Request) (*Outcome, error) {
+		got = r.Solution.Simulate.(*simConfig)
+		return nil, nil
+	}
+	if code := Run(context.Background(), e); code != 0 || got.Events != 0 || got.Duration.D() != 5*time.Second {
+		t.Errorf("exit %d, %+v: %s", code, got, errs)
+	}
+}

@@ -27,6 +27,9 @@ var optionFlags = []struct{ flag, path string }{
 	{"duplicates", "simulate.duplicates"},
 	{"malformed", "simulate.malformed"},
 	{"late", "simulate.late"},
+	{"late-by", "simulate.lateBy"},
+	{"out-of-order", "simulate.outOfOrder"},
+	{"schedule", "simulate.schedule"},
 }
 
 // solutionFlags are the flags of every command that loads a solution.
@@ -39,6 +42,8 @@ type solutionFlags struct {
 	dataDir     string
 	run         string
 	options     map[string]string // flag -> path
+	// more are options that follow from a command's own flags.
+	more []solution.Override
 }
 
 // addSolutionFlags adds the common flags to cmd; with simulation also those
@@ -49,12 +54,10 @@ func (a *app) addSolutionFlags(cmd *cobra.Command, simulation bool) *solutionFla
 	fl.SortFlags = false
 	fl.IntVarP(&f.scale, "scale", "t", 0, "known scale, in thousands of events a second, with its sizing (1, 5, 10)")
 	if simulation {
-		for _, o := range a.Registry.Options() {
-			for _, of := range optionFlags {
-				if of.path == o.Path {
-					fl.Var(&optionValue{kind: o.Type}, of.flag, firstLower(o.Doc))
-					f.options[of.flag] = of.path
-				}
+		for _, of := range optionFlags {
+			if o, ok := a.option(of.path); ok {
+				fl.Var(&optionValue{kind: o.Type}, of.flag, firstLower(o.Doc))
+				f.options[of.flag] = of.path
 			}
 		}
 		if f.options["duration"] != "" && f.options["events"] != "" {
@@ -68,6 +71,16 @@ func (a *app) addSolutionFlags(cmd *cobra.Command, simulation bool) *solutionFla
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log what the connectors do to standard error")
 	cmd.ValidArgsFunction = a.completeSolutions
 	return f
+}
+
+// option finds an option of the catalogue by its path.
+func (a *app) option(path string) (solution.Option, bool) {
+	for _, o := range a.Registry.Options() {
+		if o.Path == path {
+			return o, true
+		}
+	}
+	return solution.Option{}, false
 }
 
 // load loads the solution with the flags applied.
@@ -88,6 +101,12 @@ func (f *solutionFlags) load(cmd *cobra.Command, ref string) (*solution.Solution
 			o.Flags = append(o.Flags, solution.Override{Path: path, Value: cmd.Flags().Lookup(of.flag).Value.String(), From: "--" + of.flag})
 		}
 	}
+	if cmd.Flags().Changed("duration") && f.options["events"] != "" {
+		// A number of events in the file would win over the duration that
+		// was asked for.
+		o.Flags = append(o.Flags, solution.Override{Path: f.options["events"], Value: "0", From: "--duration"})
+	}
+	o.Flags = append(o.Flags, f.more...)
 	return f.app.loader.Load(ref, o)
 }
 

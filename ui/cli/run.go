@@ -5,8 +5,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"millrace/internal/solution"
 )
 
 // reportFlags are the flags of commands that end with a report.
@@ -152,6 +155,12 @@ func (a *app) simulateCommand() *cobra.Command {
 		}
 		if err := r.check(); err != nil {
 			return err
+		}
+		if _, ok := a.option("simulate.instance"); ok && cmd.Flags().Changed("instance") {
+			f.more = []solution.Override{
+				{Path: "simulate.instances", Value: strconv.Itoa(n), From: "--instance"},
+				{Path: "simulate.instance", Value: strconv.Itoa(i), From: "--instance"},
+			}
 		}
 		q, err := f.request(cmd, args[0])
 		if q == nil || err != nil {
