@@ -404,3 +404,34 @@ func (r *ledgerReader) walk(fn func(*Entry) error) error {
 		}
 	}
 }
+
+// ReadLedgerHeader reads only the header of a ledger file. A file without one
+// is ErrLedgerEmpty.
+func ReadLedgerHeader(path string) (*LedgerHeader, error) {
+	r, err := openLedger(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.file.Close() }()
+	return &r.header, nil
+}
+
+// RemoveEmptyLedger removes a ledger file that is ErrLedgerEmpty, unless a
+// simulator is just creating it (ErrLedgerInUse).
+func RemoveEmptyLedger(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("remove an empty ledger: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	if err := lockFile(file); err != nil {
+		return fmt.Errorf("remove the empty ledger %s: %w", path, err)
+	}
+	if _, err := ReadLedgerHeader(path); !errors.Is(err, ErrLedgerEmpty) {
+		return fmt.Errorf("remove the ledger %s: %w", path, ErrLedgerInUse)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("remove an empty ledger: %w", err)
+	}
+	return nil
+}
