@@ -33,6 +33,12 @@ type reader struct {
 	topic string
 }
 
+// lead is where a partition is to be asked for.
+type lead struct {
+	broker int32
+	topic  [16]byte // the topic's ID, which newer brokers want
+}
+
 // fetched is the answer to one fetch.
 type fetched struct {
 	records []*kgo.Record
@@ -83,18 +89,18 @@ func (r *reader) read(ctx context.Context, p int32, from, to int64, fn func(*fet
 
 // fetchAll sends answers until position to, an error, or the end of ctx.
 func (r *reader) fetchAll(ctx context.Context, p int32, at, to int64, answers chan<- *fetched) {
-	leader, fails := int32(-1), 0
+	leader, fails := lead{broker: -1}, 0
 	for at < to {
 		var f *fetched
 		var err error
-		if leader < 0 {
+		if leader.broker < 0 {
 			leader, err = r.leader(ctx, p)
 		}
 		if err == nil {
 			f, err = r.fetch(ctx, leader, p, at)
 		}
 		if err != nil {
-			leader = -1
+			leader.broker = -1
 			fails++
 			if !retriable(err) || fails > 20 {
 				f = &fetched{err: r.conn.explain(err, fmt.Sprintf("reading topic %s partition %d at %d", r.topic, p, at))}
@@ -129,11 +135,7 @@ func (r *reader) fetchAll(ctx context.Context, p int32, at, to int64, answers ch
 }
 
 // fetch asks the leader for entries at a position.
-func (r *reader) fetch(ctx context.Context, leader, p int32, at int64) (*fetched, error) {
-	topicID, err := r.topicID(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (r *reader) fetch(ctx context.Context, leader lead, p int32, at int64) (*fetched, error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID = -1
 	req.MaxWaitMillis = 500
@@ -145,11 +147,11 @@ func (r *reader) fetch(ctx context.Context, leader, p int32, at int64) (*fetched
 	part.Partition, part.FetchOffset, part.PartitionMaxBytes = p, at, fetchBytes
 	part.CurrentLeaderEpoch, part.LogStartOffset, part.LastFetchedEpoch = -1, -1, -1
 	topic := kmsg.NewFetchRequestTopic()
-	topic.Topic, topic.TopicID = r.topic, topicID
+	topic.Topic, topic.TopicID = r.topic, leader.topic
 	topic.Partitions = append(topic.Partitions, part)
 	req.Topics = append(req.Topics, topic)
 
-	kresp, err := r.cl.Broker(int(leader)).RetriableRequest(ctx, req)
+	kresp, err := r.cl.Broker(int(leader.broker)).RetriableRequest(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -169,47 +171,48 @@ func (r *reader) fetch(ctx context.Context, leader, p int32, at int64) (*fetched
 	return &fetched{records: fp.Records, next: max(at, next), end: fp.LastStableOffset}, nil
 }
 
-func (r *reader) metadata(ctx context.Context) (kadm.TopicDetail, error) {
+func (r *reader) leader(ctx context.Context, p int32) (lead, error) {
+	none := lead{broker: -1}
 	meta, err := kadm.NewClient(r.cl).Metadata(ctx, r.topic)
 	if err != nil {
-		return kadm.TopicDetail{}, err
+		return none, err
 	}
 	t := meta.Topics[r.topic]
-	return t, t.Err
-}
-
-func (r *reader) topicID(ctx context.Context) ([16]byte, error) {
-	t, err := r.metadata(ctx)
-	return t.ID, err
-}
-
-func (r *reader) leader(ctx context.Context, p int32) (int32, error) {
-	t, err := r.metadata(ctx)
-	if err != nil {
-		return -1, err
+	if t.Err != nil {
+		return none, t.Err
 	}
 	part, ok := t.Partitions[p]
 	if !ok {
-		return -1, fmt.Errorf("topic %s has no partition %d", r.topic, p)
+		return none, fmt.Errorf("topic %s has no partition %d", r.topic, p)
 	}
 	if part.Err != nil {
-		return -1, part.Err
+		return none, part.Err
 	}
-	return part.Leader, nil
+	return lead{broker: part.Leader, topic: t.ID}, nil
 }
 
 // first is the first position still in the log.
 func (r *reader) first(ctx context.Context, p int32) (int64, error) {
+	return r.listed(ctx, p, "first", (*kadm.Client).ListStartOffsets)
+}
+
+// end is the position after the last entry, committed or not.
+func (r *reader) end(ctx context.Context, p int32) (int64, error) {
+	return r.listed(ctx, p, "end", (*kadm.Client).ListEndOffsets)
+}
+
+func (r *reader) listed(ctx context.Context, p int32, what string,
+	list func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error)) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	starts, err := kadm.NewClient(r.cl).ListStartOffsets(ctx, r.topic)
+	offsets, err := list(kadm.NewClient(r.cl), ctx, r.topic)
 	if err == nil {
-		err = starts.Error()
+		err = offsets.Error()
 	}
 	if err != nil {
-		return 0, r.conn.explain(err, "reading the first position of topic "+r.topic)
+		return 0, r.conn.explain(err, "reading the "+what+" position of topic "+r.topic)
 	}
-	o, ok := starts.Lookup(r.topic, p)
+	o, ok := offsets.Lookup(r.topic, p)
 	if !ok {
 		return 0, fmt.Errorf("topic %s has no partition %d", r.topic, p)
 	}
