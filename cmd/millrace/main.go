@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"millrace/run"
 	"millrace/solutions"
 	"millrace/ui/cli"
 )
@@ -27,7 +28,7 @@ func main() {
 	code := cli.Run(ctx, cli.Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Columns: columns(os.Stdout), StderrColumns: columns(os.Stderr),
-		Builtin: solutions.FS, Registry: catalogue(), Stages: stages(), Version: version(),
+		Builtin: solutions.FS, Registry: run.Registry(), Stages: run.Stages(), Version: version(),
 	})
 	cancel()
 	os.Exit(code)

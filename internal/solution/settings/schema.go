@@ -66,7 +66,7 @@ func schemaStruct(fields []*field) map[string]any {
 		p := schemaType(f.value)
 		describe(p, f)
 		props[f.key] = p
-		if f.required {
+		if f.required && f.value.IsZero() { // a default is enough
 			required = append(required, f.key)
 		}
 	}
