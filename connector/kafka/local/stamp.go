@@ -112,7 +112,7 @@ func (s *stamper) load() {
 	var file struct {
 		Topics []struct {
 			Name    string            `json:"name"`
-			ID      [16]byte          `json:"id"`
+			ID      []byte            `json:"id"`
 			Configs map[string]string `json:"configs"`
 		} `json:"topics"`
 	}
@@ -126,7 +126,10 @@ func (s *stamper) load() {
 	}
 	for _, t := range file.Topics {
 		wants := t.Configs["message.timestamp.type"] == "LogAppendTime"
-		s.byName[t.Name], s.byID[t.ID] = wants, wants
+		s.byName[t.Name] = wants
+		if len(t.ID) == 16 {
+			s.byID[[16]byte(t.ID)] = wants
+		}
 	}
 }
 
