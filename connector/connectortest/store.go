@@ -22,6 +22,10 @@ type StoreFeatures struct {
 	// MergesByID: an eventId that is in the store already is not stored
 	// again, whatever position it comes from.
 	MergesByID bool
+	// DecidesByPartition: if a worker dies in the middle of a Write over
+	// several partitions, it may have happened for some of them. Results
+	// and position of one partition still happen together.
+	DecidesByPartition bool
 	// Count is a query, in the store's own language, for one row with one
 	// number: how many events there are. Empty if there is no such language.
 	Count string

@@ -119,12 +119,32 @@ func (w *walk) write() {
 	default:
 		w.reopen()
 		got := w.claimAll()
-		if len(u.Advances) > 0 && got[u.Advances[0].Partition] == u.Advances[0].To {
-			w.happened(u)
-		}
+		w.happened(w.part(u, got))
 		w.last = nil
 		w.compare(got)
 	}
+}
+
+// part is what happened of a write whose worker died: all of it or nothing,
+// for each partition where the store decides so, else for all of them.
+func (w *walk) part(u *connector.Write, got map[int32]int64) *connector.Write {
+	did := &connector.Write{}
+	for i, a := range u.Advances {
+		if !w.features.DecidesByPartition {
+			a = u.Advances[0]
+		}
+		if got[a.Partition] != a.To {
+			continue
+		}
+		a = u.Advances[i]
+		did.Advances = append(did.Advances, a)
+		for _, r := range u.Results {
+			if r.Partition == a.Partition {
+				did.Results = append(did.Results, r)
+			}
+		}
+	}
+	return did
 }
 
 // repeat repeats the last write, as after an answer that got lost.

@@ -155,7 +155,9 @@ func each(n int, fn func(int) error) error {
 }
 
 // Write implements connector.Store: a transaction for each partition, all of
-// them filled before the first one is committed.
+// them filled before the first one is committed. If this worker dies between
+// two commits, the write has happened for some of its partitions; their
+// positions say for which.
 func (s *store) Write(ctx context.Context, w *connector.Write) (connector.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return connector.Receipt{}, err

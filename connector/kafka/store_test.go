@@ -40,10 +40,10 @@ func storeFactory(addr string) connectortest.StoreFactory {
 func TestStore(t *testing.T) {
 	t.Run("local", func(t *testing.T) {
 		s := startLocal(t, local.Options{})
-		connectortest.RunStore(t, connectortest.StoreFeatures{}, storeFactory(s.Address()))
+		connectortest.RunStore(t, connectortest.StoreFeatures{DecidesByPartition: true}, storeFactory(s.Address()))
 	})
 	t.Run("apache", func(t *testing.T) {
 		k := testservice.Kafka(t)
-		connectortest.RunStore(t, connectortest.StoreFeatures{}, storeFactory(k.Brokers))
+		connectortest.RunStore(t, connectortest.StoreFeatures{DecidesByPartition: true}, storeFactory(k.Brokers))
 	})
 }
