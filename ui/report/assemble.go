@@ -138,8 +138,9 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 func intervals(samples []metrics.Sample, v *verify.Verdict) []Interval {
 	out := []Interval{}
 	var step time.Duration
+	var end time.Time
 	if v != nil && len(v.Throughput.Intervals) > 0 {
-		step = v.Throughput.Interval
+		step, end = v.Throughput.Interval, time.UnixMicro(v.Throughput.LastStored)
 		for _, x := range v.Throughput.Intervals {
 			out = append(out, Interval{
 				At: time.UnixMicro(x.At).UTC(), In: x.In, Out: x.Out, Backlog: -1, Warm: x.Warm,
@@ -147,10 +148,13 @@ func intervals(samples []metrics.Sample, v *verify.Verdict) []Interval {
 			})
 		}
 	} else if len(samples) > 1 {
-		step = width(samples)
+		step, end = width(samples), samples[len(samples)-1].At
 		for at := samples[0].At; at.Before(samples[len(samples)-1].At); at = at.Add(step) {
 			out = append(out, Interval{At: at.UTC(), Backlog: -1, Warm: true})
 		}
+	}
+	for i := range out {
+		out[i].Seconds = max(0, min(step, end.Sub(out[i].At))).Seconds()
 	}
 	if len(samples) < 2 {
 		return out

@@ -14,7 +14,7 @@ const (
 	chartWidth  = 480
 	chartHeight = 230
 	plotLeft    = 58
-	plotRight   = 470
+	plotRight   = 460
 	plotTop     = 12
 	plotBottom  = 196
 )
@@ -194,14 +194,14 @@ func timeAxis(span float64, x func(float64) float64) []tick {
 // clockAt writes seconds since the first send: 5s, 1m30s, 2h.
 func clockAt(s float64) string {
 	d := time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond)
+	if d == 0 {
+		return "0s"
+	}
 	text := d.String()
-	if d >= time.Minute {
-		text = strings.TrimSuffix(text, "0s")
-		if d >= time.Hour {
-			text = strings.TrimSuffix(text, "0m")
-		}
-		if last := text[len(text)-1]; last >= '0' && last <= '9' { // "1m1" of 1m10s
-			text = d.String()
+	for _, zero := range []string{"0s", "0m"} {
+		// Of 1h10m0s and 10m0s the zero goes, of 10s and 10m it does not.
+		if rest, ok := strings.CutSuffix(text, zero); ok && strings.HasSuffix(rest, map[string]string{"0s": "m", "0m": "h"}[zero]) {
+			text = rest
 		}
 	}
 	return text

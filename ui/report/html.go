@@ -92,7 +92,13 @@ func HTML(w io.Writer, r *Report) error {
 func charts(r *Report) []chart {
 	step := r.Throughput.IntervalSeconds
 	rate := func(f func(x *Interval) int64) func(x *Interval) float64 {
-		return func(x *Interval) float64 { return float64(f(x)) / step }
+		return func(x *Interval) float64 {
+			// The last moments of a run are too short for a rate.
+			if x.Seconds < step/4 {
+				return math.NaN()
+			}
+			return float64(f(x)) / x.Seconds
+		}
 	}
 	lines := []lineOf{{"sent", "a", rate(func(x *Interval) int64 { return x.In })}}
 	for i := range r.Throughput.PerInterval {

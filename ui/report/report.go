@@ -137,6 +137,9 @@ type Throughput struct {
 type Interval struct {
 	// At is its beginning.
 	At time.Time `json:"at"`
+	// Seconds is how much of it the run lasted: all of it, but less for the
+	// last one.
+	Seconds float64 `json:"seconds"`
 	// In is the number of messages that the log took, Out the rows stored
 	// (by their storedAt, if verified).
 	In  int64 `json:"in"`
