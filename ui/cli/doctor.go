@@ -60,7 +60,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&dir, "data-dir", "", "data directory to look at (default: the temporary folder)")
-	cmd.Flags().StringArrayVar(&set, "set", nil, "set one option, such as serve.url=duckdb:x.db (repeatable)")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "set one option by its `path=value`, such as serve.url=duckdb:x.db (repeatable)")
 	cmd.RunE = a.enter(func(cmd *cobra.Command, args []string) error {
 		refs := args
 		if len(refs) == 0 {

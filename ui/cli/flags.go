@@ -52,7 +52,7 @@ func (a *app) addSolutionFlags(cmd *cobra.Command, simulation bool) *solutionFla
 	f := &solutionFlags{app: a, options: map[string]string{}}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.IntVarP(&f.scale, "scale", "t", 0, "known scale, in thousands of events a second, with its sizing (1, 5, 10)")
+	fl.IntVarP(&f.scale, "scale", "t", 0, "known `scale`, in thousands of events a second, with its sizing (1, 5, 10)")
 	if simulation {
 		for _, of := range optionFlags {
 			if o, ok := a.option(of.path); ok {
@@ -64,9 +64,9 @@ func (a *app) addSolutionFlags(cmd *cobra.Command, simulation bool) *solutionFla
 			cmd.MarkFlagsMutuallyExclusive("duration", "events")
 		}
 	}
-	fl.StringArrayVar(&f.set, "set", nil, "set one option, such as ingest.partitions=8 (repeatable)")
-	fl.StringVar(&f.dataDir, "data-dir", "", "folder for embedded services, ledger and state (default: a temporary one)")
-	fl.StringVar(&f.run, "run", "", "name of the run, part of the names of what it creates (default: made up)")
+	fl.StringArrayVar(&f.set, "set", nil, "set one option by its `path=value`, such as ingest.partitions=8 (repeatable)")
+	fl.StringVar(&f.dataDir, "data-dir", "", "`folder` for embedded services, ledger and state (default: a temporary one)")
+	fl.StringVar(&f.run, "run", "", "`name` of the run, part of the names of what it creates (default: made up)")
 	fl.BoolVar(&f.printConfig, "print-config", false, "print the whole configuration and where each value comes from, and exit")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "log what the connectors do to standard error")
 	cmd.ValidArgsFunction = a.completeSolutions

@@ -101,8 +101,8 @@ func (a *app) runCommand() *cobra.Command {
 	r := addReportFlags(cmd)
 	var letters, addr string
 	var cleanup bool
-	cmd.Flags().StringVar(&letters, "steps", steps, stepsHelp)
-	cmd.Flags().StringVar(&addr, "metrics-addr", "", "serve Prometheus metrics at host:port")
+	cmd.Flags().StringVar(&letters, "steps", steps, "`letters` of the "+stepsHelp)
+	cmd.Flags().StringVar(&addr, "metrics-addr", "", "serve Prometheus metrics at `host:port`")
 	cmd.Flags().BoolVar(&cleanup, "cleanup", false, "delete what the run created in the services when it ends")
 	cmd.RunE = a.enter(func(cmd *cobra.Command, args []string) error {
 		wanted, err := parseSteps(letters)
@@ -143,8 +143,8 @@ func (a *app) simulateCommand() *cobra.Command {
 	f := a.addSolutionFlags(cmd, true)
 	r := addReportFlags(cmd)
 	var instance, addr string
-	cmd.Flags().StringVar(&instance, "instance", "1/1", "which part of the devices this is, such as 2/5")
-	cmd.Flags().StringVar(&addr, "metrics-addr", "", "serve Prometheus metrics at host:port")
+	cmd.Flags().StringVar(&instance, "instance", "1/1", "which part of the devices this is, as `i/n`: 2/5")
+	cmd.Flags().StringVar(&addr, "metrics-addr", "", "serve Prometheus metrics at `host:port`")
 	cmd.RunE = a.enter(func(cmd *cobra.Command, args []string) error {
 		i, n, err := parseInstance(instance)
 		if err != nil {
@@ -190,7 +190,7 @@ func (a *app) processCommand() *cobra.Command {
 	f := a.addSolutionFlags(cmd, false)
 	var addr string
 	var quiet bool
-	cmd.Flags().StringVar(&addr, "metrics-addr", "", "serve Prometheus metrics at host:port")
+	cmd.Flags().StringVar(&addr, "metrics-addr", "", "serve Prometheus metrics at `host:port`")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	cmd.RunE = a.enter(func(cmd *cobra.Command, args []string) error {
 		if err := checkAddr(addr); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -74,8 +75,13 @@ func (p *printer) value(head, path string, f *field, v reflect.Value, depth int)
 			p.value(head, path, f, v.Elem(), depth)
 		}
 	case v.Kind() == reflect.Struct:
+		fields := structFields(v)
+		if strings.HasSuffix(path, "]") {
+			// What an entry of a list does not say has no default to show.
+			fields = slices.DeleteFunc(fields, func(f *field) bool { return f.value.IsZero() && !f.required })
+		}
 		p.line(depth, head, "")
-		p.group(&group{structFields(v)}, path, depth+1)
+		p.group(&group{fields}, path, depth+1)
 	case v.Kind() == reflect.Slice:
 		p.slice(head, path, f, v, depth)
 	case v.Kind() == reflect.Map:
