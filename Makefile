@@ -20,7 +20,7 @@ help: ## list the targets
 
 go-present:
 	@command -v go >/dev/null || { echo "Go is missing; install Go $$(sed -n 's/^go //p' go.mod) or newer from https://go.dev/dl/" >&2; exit 1; }
-	@go list -m >/dev/null 2>&1 || { echo "$$(GOTOOLCHAIN=local go env GOVERSION) is too old or go.mod cannot be read; install Go $$(sed -n 's/^go //p' go.mod) or newer from https://go.dev/dl/" >&2; exit 1; }
+	@go list -m >/dev/null 2>&1 || { echo "$$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) is too old or go.mod cannot be read; install Go $$(sed -n 's/^go //p' go.mod) or newer from https://go.dev/dl/" >&2; exit 1; }
 
 build: go-present ## build bin/millrace
 	@test/services/install.sh build
