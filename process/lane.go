@@ -42,7 +42,6 @@ type drainRequest struct {
 type unit struct {
 	out   Output
 	spans []span
-	begun time.Time
 	// waiters are closed once the unit is written.
 	waiters []chan struct{}
 }
@@ -55,7 +54,7 @@ type span struct {
 	state    *pendingSnapshot
 }
 
-func newLane(r *Runtime, _ int) *lane {
+func newLane(r *Runtime) *lane {
 	l := &lane{r: r,
 		in:     make(chan delivery, queuedBatches),
 		drains: make(chan drainRequest),
@@ -81,9 +80,14 @@ func (l *lane) process() {
 	defer linger.Stop()
 	cur := <-l.free
 	due := false
+	var held delivery // does not fit into cur any more
 	for {
+		if held.b != nil && l.fits(cur, held.b) {
+			held = l.take(cur, held)
+			linger.Reset(l.r.opts.Linger)
+		}
 		in, out := l.in, l.units
-		if len(cur.out.Results)+len(cur.out.Dead) >= l.r.opts.MaxRows {
+		if held.b != nil {
 			in, due = nil, true
 		}
 		if !due || cur.empty() {
@@ -92,10 +96,12 @@ func (l *lane) process() {
 		select {
 		case d := <-in:
 			if cur.empty() {
-				cur.begun = time.Now()
 				linger.Reset(l.r.opts.Linger)
 			}
-			l.take(cur, d)
+			for d.b != nil && l.fits(cur, d.b) {
+				d = l.take(cur, d)
+			}
+			held = d
 		case req := <-l.drains:
 			// Everything of the partition that was delivered before
 			// is in this unit or in the one being written: written
@@ -117,17 +123,32 @@ func (l *lane) process() {
 	}
 }
 
-// take processes one delivered batch into u.
-func (l *lane) take(u *unit, d delivery) {
+// fits tells whether a batch can join a unit without passing MaxRows: every
+// entry makes at most one result. A batch that is larger than that by itself
+// is cut by take.
+func (l *lane) fits(u *unit, b *record.Batch) bool {
+	n := len(u.out.Results) + len(u.out.Dead)
+	return n == 0 || n+len(b.Records) <= l.r.opts.MaxRows
+}
+
+// take processes one delivered batch into u, and returns what is left of it
+// if it is larger than a unit may be.
+func (l *lane) take(u *unit, d delivery) (rest delivery) {
 	o, b := d.o, d.b
 	select {
 	case <-o.gone:
-		return
+		return rest
 	default:
 	}
 	skipStored(b, o.next)
 	if b.Next <= o.next {
-		return
+		return rest
+	}
+	if limit := l.r.opts.MaxRows; len(b.Records) > limit {
+		more := *b
+		more.Records = b.Records[limit:]
+		b.Records, b.Next = b.Records[:limit], more.Records[0].Offset
+		rest = delivery{o, &more}
 	}
 	if u.holdsFormer(o) {
 		u.dropLost()
@@ -142,6 +163,7 @@ func (l *lane) take(u *unit, d delivery) {
 		o.lastSnapshot = time.Now()
 		s.state = &pendingSnapshot{partition: o.partition, position: o.next, state: o.task.Snapshot(nil)}
 	}
+	return rest
 }
 
 // skipStored drops the records that lie before next: a log may deliver again

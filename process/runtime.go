@@ -117,8 +117,8 @@ func NewRuntime(engine Engine, log Log, writer Writer, group Committer, stats *S
 	r := &Runtime{engine: engine, log: log, writer: writer, group: group, opts: opts, stats: stats,
 		owned: make(map[int32]*ownership)}
 	r.hard, r.abort = context.WithCancelCause(context.Background())
-	for i := range opts.Lanes {
-		l := newLane(r, i)
+	for range opts.Lanes {
+		l := newLane(r)
 		r.lanes = append(r.lanes, l)
 		r.done.Add(2)
 		go func() { defer r.done.Done(); l.process() }()

@@ -93,7 +93,9 @@ type worldWriter struct {
 	*world
 	mu     sync.Mutex
 	epochs map[int32]int
-	away   func() // called before each write, outside the store's lock
+	// maxRows is the bound that the runtime was told.
+	maxRows int
+	away    func() // called before each write, outside the store's lock
 }
 
 func (w *worldWriter) Claim(_ context.Context, partitions []int32) (map[int32]int64, error) {
@@ -113,6 +115,9 @@ func (w *worldWriter) Claim(_ context.Context, partitions []int32) (map[int32]in
 func (w *worldWriter) Write(ctx context.Context, u *connector.Write, dead []record.DeadLetter) error {
 	if w.away != nil {
 		w.away()
+	}
+	if w.maxRows > 0 && len(u.Results) > w.maxRows {
+		return fmt.Errorf("%d results in one write, the bound is %d", len(u.Results), w.maxRows)
 	}
 	w.world.mu.Lock()
 	defer w.world.mu.Unlock()
@@ -174,7 +179,7 @@ func (w *world) join(dir string, lanes, maxRows int) *member {
 	cfg := NewRelayConfig()
 	cfg.Dedupe.Horizon = connector.Duration(30 * time.Second)
 	relay := NewRelay(*cfg, len(w.log))
-	writer := &worldWriter{world: w, epochs: map[int32]int{}}
+	writer := &worldWriter{world: w, epochs: map[int32]int{}, maxRows: maxRows}
 	if rng.IntN(2) == 0 {
 		writer.away = func() { time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond) }
 	}

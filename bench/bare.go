@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"millrace/connector"
+	"millrace/connector/sqldb"
+	"millrace/record"
+	"millrace/simulate"
+)
+
+// batchRows is the size of the bare loops' batches, the size at which the
+// stores were seen to be fastest, and the default bound of a unit.
+const batchRows = 50_000
+
+// prepared makes n decoded events, as a simulator sends them.
+func prepared(n int) ([]record.Event, error) {
+	cfg := simulate.Defaults()
+	cfg.Devices, cfg.Seed = devices, 1
+	payloads, err := simulate.Sample(cfg, n)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]record.Event, n)
+	for i, p := range payloads {
+		if err := events[i].Decode(p); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
+}
+
+// bare loads prepared rows in a loop. Making the rows is not measured.
+func bare(ctx context.Context, c *child, url string) (m measured, err error) {
+	cfg := sqldb.NewConfig()
+	cfg.URL = url
+	loader, err := sqldb.OpenBare(ctx, cfg, connector.Env{Run: "bench", DataDir: c.dir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return m, err
+	}
+	defer loader.Close()
+	defer func() { _ = loader.Drop(context.WithoutCancel(ctx)) }()
+	events, err := prepared(batchRows)
+	if err != nil {
+		return m, err
+	}
+	results := make([]record.Result, batchRows)
+	for m.Events < c.events {
+		rows := results[:min(c.events-m.Events, batchRows)]
+		for i := range rows {
+			rows[i] = record.Result{Event: events[i], Offset: m.Events + int64(i)}
+			// Another identity for each round, or the merge would drop it.
+			round := m.Events / batchRows
+			rows[i].ID[0], rows[i].ID[1] = byte(round), byte(round>>8)
+			rows[i].EnqueuedAt = time.Now().UnixMicro()
+			rows[i].ProcessedAt = rows[i].EnqueuedAt
+		}
+		var part measured
+		t := start()
+		n, err := loader.Load(ctx, rows, time.Now().UnixMicro())
+		if err != nil {
+			return m, err
+		}
+		t.stop(&part)
+		m.Events += int64(n)
+		m.Seconds += part.Seconds
+		m.CPUSeconds += part.CPUSeconds
+	}
+	return m, nil
+}
+
+func bareDuckDB(ctx context.Context, c *child) (measured, error) { return bare(ctx, c, "") }
+
+func barePostgres(ctx context.Context, c *child) (measured, error) { return bare(ctx, c, c.postgres) }

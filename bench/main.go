@@ -1,0 +1,234 @@
+// Command bench measures what each part of Millrace reaches on this machine,
+// in one run, and prints it as ratios to a limit measured in the same run: a
+// bare client loop on the same log, a bare bulk load into the same store.
+//
+// Each case runs in a process of its own, one after the other, so that peak
+// memory and processor time are the case's alone. Nothing else should run
+// meanwhile.
+//
+//	go run ./bench                       the whole table
+//	go run ./bench -only relay-duckdb    one case and its limit
+//
+// PostgreSQL cases run if MILLRACE_TEST_POSTGRES names a server (`make bench`
+// starts one).
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"millrace/ui/report"
+)
+
+// benchCase is one measurement.
+type benchCase struct {
+	name, what string
+	// limit is the case that this one is a ratio of.
+	limit string
+	// preload fills the data directory's log in a process of its own.
+	preload bool
+	run     func(ctx context.Context, c *child) (measured, error)
+}
+
+// measured is what a case's process says of itself.
+type measured struct {
+	Events     int64   `json:"events"`
+	Seconds    float64 `json:"seconds"`
+	CPUSeconds float64 `json:"cpuSeconds"`
+}
+
+// child is what a case gets.
+type child struct {
+	events   int64
+	dir      string
+	postgres string
+}
+
+var cases = []benchCase{
+	{name: "raw-kafka", what: "bare franz-go loops, produce and consume at once", run: rawKafka},
+	{name: "relay-kafka", what: "relay + dedupe, transactions into Kafka", limit: "raw-kafka", preload: true, run: relayKafka},
+	{name: "bare-duckdb", what: "bare loop: bulk load and merge", run: bareDuckDB},
+	{name: "relay-duckdb", what: "relay + dedupe into DuckDB", limit: "bare-duckdb", preload: true, run: relayDuckDB},
+	{name: "bare-postgres", what: "bare loop: COPY and merge", run: barePostgres},
+	{name: "relay-postgres", what: "relay + dedupe into PostgreSQL", limit: "bare-postgres", preload: true, run: relayPostgres},
+	{name: "simulator", what: "generate, encode, fingerprint, ledger", run: simulator},
+	{name: "simulator-kafka", what: "the same into the embedded Kafka", limit: "raw-kafka", run: simulatorKafka},
+}
+
+// result is one line of the table and of the results file.
+type result struct {
+	Name                       string  `json:"name"`
+	Events                     int64   `json:"events"`
+	EventsPerSecond            float64 `json:"eventsPerSecond"`
+	CPUSecondsPerMillionEvents float64 `json:"cpuSecondsPerMillionEvents"`
+	PeakRSSBytes               int64   `json:"peakRSSBytes"`
+	Limit                      string  `json:"limit,omitempty"`
+	Ratio                      float64 `json:"ratio,omitempty"`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	events := flag.Int64("events", 1_000_000, "events of each case")
+	only := flag.String("only", "", "run this case and its limit only")
+	out := flag.String("out", "", "write the results as JSON to this file")
+	as := flag.String("case", "", "internal: run as this case's process")
+	dir := flag.String("dir", "", "folder for data; default: a temporary one")
+	flag.Parse()
+	c := &child{events: *events, dir: *dir, postgres: os.Getenv("MILLRACE_TEST_POSTGRES")}
+	var err error
+	if *as != "" {
+		err = asChild(ctx, *as, c)
+	} else {
+		err = table(ctx, c, *only, *out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func asChild(ctx context.Context, name string, c *child) error {
+	var m measured
+	var err error
+	if name == "preload" {
+		m, err = preload(ctx, c)
+	} else if i := slices.IndexFunc(cases, func(b benchCase) bool { return b.name == name }); i >= 0 {
+		m, err = cases[i].run(ctx, c)
+	} else {
+		return fmt.Errorf("no case %q", name)
+	}
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(m)
+}
+
+// table runs the cases and prints them.
+func table(ctx context.Context, c *child, only, out string) error {
+	if c.dir == "" {
+		dir, err := os.MkdirTemp("", "millrace-bench-")
+		if err != nil {
+			return fmt.Errorf("making a folder for the data: %w", err)
+		}
+		defer os.RemoveAll(dir)
+		c.dir = dir
+	}
+	m := report.ThisMachine()
+	fmt.Printf("%d events a case; %d cores, %s, %s, commit %s\n\n", c.events, m.CPUs, m.Model, m.Go, m.Commit)
+	fmt.Printf("%-16s %12s %9s %9s  %s\n", "case", "events/s", "CPU s/M", "peak MB", "of its limit")
+	var results []result
+	for _, b := range cases {
+		if !wanted(b, only) {
+			continue
+		}
+		if strings.HasSuffix(b.name, "postgres") && c.postgres == "" {
+			fmt.Printf("%-16s %12s  (MILLRACE_TEST_POSTGRES is not set)\n", b.name, "-")
+			continue
+		}
+		r, err := spawn(ctx, c, b)
+		if err != nil {
+			return fmt.Errorf("case %s: %w", b.name, err)
+		}
+		line := fmt.Sprintf("%-16s %12.0f %9.1f %9.0f", r.Name, r.EventsPerSecond, r.CPUSecondsPerMillionEvents, float64(r.PeakRSSBytes)/1e6)
+		if i := slices.IndexFunc(results, func(l result) bool { return l.Name == b.limit }); i >= 0 {
+			r.Limit, r.Ratio = b.limit, r.EventsPerSecond/results[i].EventsPerSecond
+			line += fmt.Sprintf("  %.0f %% of %s", r.Ratio*100, b.limit)
+		}
+		fmt.Println(line)
+		results = append(results, r)
+	}
+	if out == "" {
+		return nil
+	}
+	return save(out, m, results)
+}
+
+func wanted(b benchCase, only string) bool {
+	if only == "" || b.name == only {
+		return true
+	}
+	i := slices.IndexFunc(cases, func(o benchCase) bool { return o.name == only })
+	return i >= 0 && cases[i].limit == b.name
+}
+
+// spawn runs one case in its own process.
+func spawn(ctx context.Context, c *child, b benchCase) (result, error) {
+	dir := filepath.Join(c.dir, b.name)
+	defer os.RemoveAll(dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return result{}, fmt.Errorf("making a folder: %w", err)
+	}
+	if b.preload {
+		if _, _, err := self(ctx, "preload", c.events, dir); err != nil {
+			return result{}, fmt.Errorf("filling the log: %w", err)
+		}
+	}
+	m, rss, err := self(ctx, b.name, c.events, dir)
+	if err != nil {
+		return result{}, err
+	}
+	return result{Name: b.name, Events: m.Events, EventsPerSecond: float64(m.Events) / m.Seconds,
+		CPUSecondsPerMillionEvents: m.CPUSeconds * 1e6 / float64(m.Events), PeakRSSBytes: rss}, nil
+}
+
+func self(ctx context.Context, name string, events int64, dir string) (m measured, rss int64, err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return m, 0, fmt.Errorf("finding this program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, exe, "-case", name, "-events", fmt.Sprint(events), "-dir", dir)
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.Output()
+	if err != nil {
+		return m, 0, fmt.Errorf("its process: %w", err)
+	}
+	if err := json.Unmarshal(stdout, &m); err != nil {
+		return m, 0, fmt.Errorf("its answer %q: %w", stdout, err)
+	}
+	if m.Events != events {
+		return m, 0, fmt.Errorf("it counted %d events, not %d", m.Events, events)
+	}
+	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return m, 0, errors.New("no resource usage of the process")
+	}
+	return m, usage.Maxrss << 10, nil
+}
+
+func save(path string, m report.Machine, results []result) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("writing the results: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return write(f, m, results)
+}
+
+func write(w io.Writer, m report.Machine, results []result) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	var modified string
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.modified" && s.Value == "true" {
+				modified = "with local changes"
+			}
+		}
+	}
+	return enc.Encode(map[string]any{"at": time.Now().UTC().Format(time.RFC3339), "machine": m,
+		"modified": modified, "results": results})
+}

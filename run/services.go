@@ -1,0 +1,121 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"millrace/connector"
+	"millrace/internal/solution"
+	"millrace/serve"
+	"millrace/ui/cli"
+)
+
+// services are the log, the store and the dead letters of a run.
+type services struct {
+	log        connector.Log
+	store      connector.Store
+	dead       connector.DeadLetters
+	partitions int
+	ingest     string // for people
+	life       lifecycle
+	standins   map[string]connector.Standin
+}
+
+// open opens the services, starting stand-ins for kinds without an address.
+// On failure it stops what it started.
+func open(ctx context.Context, q *cli.Request, d *dataDir) (s *services, err error) {
+	s = &services{standins: make(map[string]connector.Standin)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.life.stop())
+		}
+	}()
+	sol := q.Solution
+	env := connector.Env{Run: d.manifest.Run, DataDir: d.file("store"), Getenv: q.Getenv, Log: q.Log}
+	local, err := s.standin(ctx, sol.IngestKind, sol.Ingest, d, q.Log)
+	if err != nil {
+		return nil, err
+	}
+	if s.log, err = sol.Ingest.Open(ctx, env); err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
+	s.life.started("the log's client", s.log.Close)
+	s.ingest = s.log.Describe()
+	if local {
+		s.ingest += " (embedded)"
+	}
+	if _, err = s.standin(ctx, sol.ServeKind, sol.Serve, d, q.Log); err != nil {
+		return nil, err
+	}
+	if s.store, err = sol.Serve.Open(ctx, env); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	s.life.started("the store", s.store.Close)
+	if s.dead, err = openDeadLetters(ctx, q, d, env); err != nil {
+		return nil, err
+	}
+	s.life.started("the dead letters", s.dead.Close)
+	return s, nil
+}
+
+// addressed is what log and store configurations have in common.
+type addressed interface {
+	Address() string
+	SetAddress(addr string)
+}
+
+// standin points cfg at the stand-in of its kind if it has no address. A log
+// and a store of one kind share a stand-in.
+func (s *services) standin(ctx context.Context, kind string, cfg addressed, d *dataDir, log *slog.Logger) (started bool, err error) {
+	start := standins[kind]
+	if cfg.Address() != "" || start == nil {
+		return false, nil
+	}
+	local := s.standins[kind]
+	if local == nil {
+		if local, err = start(ctx, d.path, log); err != nil {
+			return false, fmt.Errorf("starting the embedded %s: %w", kind, err)
+		}
+		s.life.started("the embedded "+kind, local.Close)
+		s.standins[kind] = local
+	}
+	cfg.SetAddress(local.Address())
+	return true, nil
+}
+
+func openDeadLetters(ctx context.Context, q *cli.Request, d *dataDir, env connector.Env) (connector.DeadLetters, error) {
+	if q.Solution.DeadLetters.(*solution.DeadLetters).To == solution.ToTopic {
+		dead, err := q.Solution.Ingest.OpenDeadLetters(ctx, env, "deadletter")
+		if err != nil {
+			return nil, fmt.Errorf("opening the dead letters: %w", err)
+		}
+		if dead == nil {
+			return nil, usage("say --set deadLetters.to=file", "%s has no place for dead letters", q.Solution.IngestKind)
+		}
+		return dead, nil
+	}
+	return serve.OpenDeadLetterFile(d.file("deadletters.jsonl"))
+}
+
+func (s *services) prepareLog(ctx context.Context) error {
+	n, err := s.log.Prepare(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing the log: %w", err)
+	}
+	s.partitions = n
+	return nil
+}
+
+func (s *services) prepareStore(ctx context.Context) error {
+	if err := s.store.Prepare(ctx); err != nil {
+		return fmt.Errorf("preparing the store: %w", err)
+	}
+	return nil
+}
+
+// drop deletes what the run created in outside services.
+func (s *services) drop(ctx context.Context) error {
+	return errors.Join(s.log.Drop(ctx), s.store.Drop(ctx))
+}

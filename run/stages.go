@@ -1,0 +1,226 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"millrace/connector"
+	kafkalocal "millrace/connector/kafka/local"
+	"millrace/internal/metrics"
+	"millrace/internal/solution"
+	"millrace/serve"
+	"millrace/simulate"
+	"millrace/ui/cli"
+	"millrace/ui/report"
+	"millrace/verify"
+)
+
+// locals are the stand-ins that `millrace local` serves.
+var locals = []cli.Local{{
+	Name: "kafka", Short: "an Apache Kafka broker", Port: 9092, Address: "KAFKA_BROKERS",
+	Start: func(ctx context.Context, o cli.LocalOptions) (connector.Standin, error) {
+		return kafkalocal.Start(ctx, kafkalocal.Options{DataDir: o.DataDir, Port: o.Port, Log: o.Log,
+			Username: o.Getenv("KAFKA_USERNAME"), Password: o.Getenv("KAFKA_PASSWORD"),
+			Mechanism: o.Getenv("KAFKA_SASL_MECHANISM")})
+	},
+}}
+
+func simConfig(q *cli.Request) *simulate.Config { return q.Solution.Simulate.(*simulate.Config) }
+
+func verifyConfig(q *cli.Request) *verify.Config { return q.Solution.Verify.(*verify.Config) }
+
+// stageDir is the data directory of a stage that runs alone: stages meet
+// there (the ledger), so there must be one.
+func stageDir(q *cli.Request) error {
+	if q.DataDir == "" {
+		return usage("for example: --data-dir ./data", "a stage that runs alone needs the run's --data-dir")
+	}
+	return nil
+}
+
+// needAddress refuses an embedded log to stages that run in several
+// processes: each would start one of its own.
+func needAddress(q *cli.Request) error {
+	if q.Solution.Ingest.Address() == "" && standins[q.Solution.IngestKind] != nil {
+		return usage("start one with `millrace local "+q.Solution.IngestKind+"` and set its address, or use `millrace run --steps`",
+			"a stage that runs alone needs a running %s", q.Solution.IngestKind)
+	}
+	return nil
+}
+
+// Simulate sends events until the schedule ends.
+func Simulate(ctx context.Context, q cli.Request) (out *cli.Outcome, err error) {
+	if err := errors.Join(stageDir(&q), needAddress(&q)); err != nil {
+		return nil, err
+	}
+	return alone(ctx, q, "T", func(s *session) (*cli.Outcome, error) {
+		if err := s.stream(ctx); err != nil {
+			return nil, err
+		}
+		rep, err := s.report(ctx)
+		return outcome(q.Getenv, rep, false), err
+	})
+}
+
+// Process works as a member of the consumer group until ctx ends.
+func Process(ctx context.Context, q cli.Request) error {
+	if err := needAddress(&q); err != nil {
+		return err
+	}
+	if q.Solution.DeadLetters.(*solution.DeadLetters).To == solution.ToFile || q.DataDir != "" {
+		if err := stageDir(&q); err != nil {
+			return err
+		}
+	}
+	_, err := alone(ctx, q, "P", func(s *session) (*cli.Outcome, error) { return nil, s.work(ctx) })
+	return err
+}
+
+// work processes until ctx ends, and then in good order: that is how a worker
+// is stopped, so it is no failure.
+func (s *session) work(ctx context.Context) error {
+	running, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var stages lifecycle
+	if err := s.startStages(running, fail, &stages); err != nil {
+		return errors.Join(err, stages.stop())
+	}
+	<-running.Done()
+	err := stages.stop()
+	if cause := context.Cause(running); ctx.Err() == nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// Verify compares the ledger in the data directory with the store.
+func Verify(ctx context.Context, q cli.Request) (*cli.Outcome, error) {
+	if err := stageDir(&q); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(q.DataDir, "ledger")); err != nil {
+		return nil, usage("say where `millrace run` or `simulate` kept it", "there is no ledger in %s", q.DataDir)
+	}
+	return alone(ctx, q, "V", func(s *session) (*cli.Outcome, error) {
+		s.display.Begin(s.header())
+		rep, err := s.report(ctx)
+		return outcome(q.Getenv, rep, false), err
+	})
+}
+
+// Query asks the serving store.
+func Query(ctx context.Context, q cli.Request, text string) (connector.Rows, error) {
+	env := connector.Env{Run: q.Run, Getenv: q.Getenv, Log: q.Log}
+	if q.DataDir != "" {
+		// No lock: a question may be asked while the run goes on, if the
+		// store allows it.
+		d := &dataDir{path: q.DataDir}
+		if err := d.read(q.Run, q.Solution.Name); err != nil {
+			return nil, err
+		}
+		env.Run, env.DataDir = d.manifest.Run, d.file("store")
+	} else if q.Solution.Serve.Address() == "" {
+		return nil, usage("give the run's --data-dir, or the store's address in the environment", "there is no store to ask")
+	}
+	store, err := q.Solution.Serve.Open(ctx, env)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	rows, err := store.Query(ctx, text)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("asking the store: %w", err), store.Close())
+	}
+	return &ownedRows{rows, store}, nil
+}
+
+// ownedRows close their store with them.
+type ownedRows struct {
+	connector.Rows
+	store io.Closer
+}
+
+func (r *ownedRows) Close() error { return errors.Join(r.Rows.Close(), r.store.Close()) }
+
+// alone runs one stage.
+func alone(ctx context.Context, q cli.Request, steps string, fn func(*session) (*cli.Outcome, error)) (out *cli.Outcome, err error) {
+	s, err := begin(ctx, q, steps, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.end(out, err)) }()
+	return fn(s)
+}
+
+// verify compares ledger and store, and shows how far it is.
+func (s *session) verify(ctx context.Context) (*verify.Verdict, error) {
+	s.gather.enter(metrics.Verifying)
+	cfg := verifyConfig(&s.q)
+	last := time.Now()
+	in := verify.Input{Ledgers: []verify.LedgerSource{verify.LedgerDir(s.dir.file("ledger"))},
+		Scan: s.services.store.Scan, DeadLetters: s.services.dead.Scan,
+		Interval: cfg.Interval.D(), Warmup: cfg.Warmup.D(), Rate: s.pace(),
+		Progress: func(_ string, done, _ int64) {
+			s.gather.verified.Store(done)
+			if time.Since(last) >= time.Second {
+				last = time.Now()
+				s.display.Update(s.gather.sample(ctx))
+			}
+		}}
+	v, err := verify.Check(ctx, in)
+	if err != nil {
+		return nil, fmt.Errorf("verifying: %w", err)
+	}
+	return v, nil
+}
+
+// pace is the rate that the run had to hold.
+func (s *session) pace() float64 { return simConfig(&s.q).Rate }
+
+func commitLag(s *serve.Stats) verify.Percentiles {
+	lag, c := s.CommitLag(), s.Counts()
+	at := func(q float64) time.Duration { return time.Duration(lag.Quantile(q)) * time.Microsecond }
+	return verify.Percentiles{Count: c.Stored, P50: at(50), P95: at(95), P99: at(99), P999: at(99.9),
+		Max: time.Duration(lag.Max()) * time.Microsecond}
+}
+
+// outcome is a report for the command line.
+func outcome(getenv func(string) string, r *report.Report, table bool) *cli.Outcome {
+	if r == nil {
+		return nil
+	}
+	o := &cli.Outcome{Pass: r.Pass,
+		JSON: r.Write,
+		HTML: func(w io.Writer) error { return report.HTML(w, r) },
+		Text: func(w io.Writer, _ int) error {
+			style := report.Style{}
+			if f, ok := w.(*os.File); ok {
+				style = report.StyleFor(f, getenv)
+			}
+			if table && len(r.Throughput.PerInterval) > 0 {
+				if err := report.MetricsTable(w, r.Throughput.PerInterval, r.Throughput.IntervalSeconds, r.Limits, style); err != nil {
+					return err
+				}
+			}
+			return report.Summary(w, r, style)
+		}}
+	for _, t := range r.Thresholds {
+		if !t.Pass {
+			o.Missed++
+		}
+	}
+	return o
+}
+
+// engineName says what does the work here, and for which engine of the real
+// architecture.
+func engineName(q *cli.Request) string {
+	if q.Solution.Engine == "" {
+		return "embedded"
+	}
+	return "embedded (for " + q.Solution.Engine + ")"
+}

@@ -1,0 +1,90 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"millrace/connector"
+	"millrace/ingest"
+	"millrace/process"
+	"millrace/serve"
+	"millrace/ui/cli"
+)
+
+// worker is the processing side of a run in this process: one member of the
+// log's consumer group, its tasks and its writer.
+type worker struct {
+	reader    *ingest.Reader
+	processed *process.Stats
+	served    *serve.Stats
+	snapshots *process.Snapshots
+	backlog   *ingest.Backlog
+}
+
+// newWorker makes a worker over services that have been prepared.
+func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
+	make, ok := engines[q.Solution.ProcessKind]
+	if !ok {
+		return nil, fmt.Errorf("no engine of kind %q", q.Solution.ProcessKind)
+	}
+	engine := make(q.Solution.Process, s.partitions)
+	w := &worker{processed: process.NewStats(), served: serve.NewStats(), backlog: ingest.NewBacklog(s.log)}
+	var err error
+	if w.snapshots, err = process.OpenSnapshots(d.file("state"), q.Log); err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname()
+	name := fmt.Sprintf("%s/%d", host, os.Getpid())
+	writer := serve.NewWriter(s.store, s.dead, name, w.served, q.Log)
+	traits := s.store.Traits()
+	opts := process.Options{Lanes: traits.Writers, MaxRows: traits.MaxRows, Linger: traits.Linger,
+		Snapshots: w.snapshots, Log: q.Log}
+	w.reader = &ingest.Reader{Log: s.log, Group: groupName(q), Logger: q.Log,
+		NewSession: func(src connector.Source) ingest.Session {
+			return process.NewRuntime(engine, s.log, writer, src, w.processed, opts)
+		}}
+	return w, nil
+}
+
+// groupName is the consumer group of all workers of a solution; the log adds
+// the run's name.
+func groupName(q *cli.Request) string { return "millrace-" + q.Solution.Name }
+
+func (w *worker) run(ctx context.Context) error {
+	defer w.snapshots.Close()
+	if err := w.reader.Run(ctx); err != nil {
+		return fmt.Errorf("processing: %w", err)
+	}
+	return nil
+}
+
+// ready waits until the worker owns all partitions, so that the time a group
+// takes to form is not counted as the solution's latency. With other workers
+// in the group it never owns all; then it only waits a while.
+func (w *worker) ready(ctx context.Context, partitions int) {
+	deadline := time.Now().Add(10 * time.Second)
+	for len(w.processed.Positions()) < partitions && time.Now().Before(deadline) && ctx.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// drained waits until everything in the log is stored. It is called when
+// nothing more is being appended.
+func (w *worker) drained(ctx context.Context) error {
+	for {
+		behind, _, err := w.backlog.Measure(ctx, w.processed.Positions())
+		switch {
+		case err != nil && connector.ActionOf(err) != connector.Retry:
+			return err
+		case err == nil && behind == 0:
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
