@@ -122,9 +122,9 @@ type LedgerTotals struct {
 	Unique     int64 `json:"unique"`
 	Duplicates int64 `json:"duplicates"`
 	Malformed  int64 `json:"malformed"`
-	// Retried counts events in doubt that a continued run sent again: the
-	// log may hold two copies of each, which is neither an error nor a
-	// Duplicate.
+	// Retried counts events and duplicates in doubt that a continued run
+	// sent again: the log may hold two copies of each, which is neither an
+	// error nor a Duplicate.
 	Retried int64 `json:"retried"`
 	// FirstAt and LastAt are when the first and the last messages were
 	// handed to the log, in microseconds; NoTime if there were none.
@@ -253,6 +253,6 @@ type closing struct {
 // resuming is the payload of a resume block.
 type resuming struct {
 	At int64 `json:"at"`
-	// Retried is how many events in doubt this session sends again.
+	// Retried is how many entries in doubt this session sends again.
 	Retried int64 `json:"retried"`
 }

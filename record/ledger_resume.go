@@ -19,13 +19,15 @@ type LedgerState struct {
 	// not. Their order is that of their creation, so a run goes on with the
 	// next one.
 	UniqueEntries int64
-	// InDoubt are the Unique entries without an acknowledgement, in the
-	// order of their sending. A continued run sends them again, under the
-	// index given here, so that the log has each at least once.
+	// InDoubt are the Unique and Duplicate entries without an
+	// acknowledgement, in the order of their sending. A continued run sends
+	// them again, under the index given here, so that the log has each at
+	// least once. Malformed entries stay in doubt: nothing recognises a
+	// second copy of them.
 	InDoubt []LedgerInDoubt
 }
 
-// LedgerInDoubt is an event in doubt and its index in the ledger.
+// LedgerInDoubt is an entry in doubt and its index in the ledger.
 type LedgerInDoubt struct {
 	Entry
 	Index int64
@@ -60,9 +62,9 @@ func resumeLedger(path string, file *os.File, visit func(*Entry) error) (*Ledger
 	f, err := ReadLedgerFile(path, func(e *Entry) error {
 		if e.Kind == Unique {
 			state.UniqueEntries++
-			if !e.Acked {
-				state.InDoubt = append(state.InDoubt, LedgerInDoubt{Entry: *e, Index: index})
-			}
+		}
+		if e.Kind != Malformed && !e.Acked {
+			state.InDoubt = append(state.InDoubt, LedgerInDoubt{Entry: *e, Index: index})
 		}
 		index++
 		if visit != nil {

@@ -183,8 +183,8 @@ func (s *Simulator) resume(path string) error {
 		s.retries = append(s.retries, retry{entry: d.Entry, index: d.Index})
 	}
 	for _, e := range r.pending {
-		// Their delay is over: how long the interruption was, nobody knows.
-		s.again.add(e, time.Time{})
+		// Their delay is taken to be over, whatever the interruption lasted.
+		s.again.add(e, time.UnixMicro(e.CreatedAt))
 	}
 	s.broken, s.brokenDue = r.broken, r.brokenDue
 	t := &state.Totals

@@ -212,7 +212,7 @@ func parsePlaceholder(words []string) (segment, error) {
 		return segment{op: opCounter, low: start, span: uint64(step)}, err
 	case "choice":
 		if len(args) == 0 {
-			return segment{}, errors.New("write it as: choice A B ...")
+			return segment{}, errors.New("write it as: choice A B (any number of words)")
 		}
 		s := segment{op: opChoice, span: uint64(len(args))}
 		for _, a := range args {
