@@ -113,11 +113,6 @@ func (c *claim) findLast(ctx context.Context, topic string, from int64, is func(
 	return end, nil
 }
 
-// confirm notes the claim in the positions topic.
-func (c *claim) confirm(ctx context.Context, _ string) error {
-	return c.note(ctx, c.position)
-}
-
 // note commits a position without results.
 func (c *claim) note(ctx context.Context, position int64) error {
 	c.open = true

@@ -78,14 +78,11 @@ func (l *topicLog) OffsetAt(ctx context.Context, p int32, micros int64) (int64, 
 	if micros%1000 > 0 {
 		millis++
 	}
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	at, err := adm.ListOffsetsAfterMilli(ctx, millis, l.topic)
-	if err == nil {
-		err = at.Error()
-	}
+	at, err := listOffsets(ctx, l.conn, adm, l.topic, "appended", func(adm *kadm.Client, ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
+		return adm.ListOffsetsAfterMilli(ctx, millis, topics...)
+	})
 	if err != nil {
-		return 0, l.conn.explain(err, "looking up a time in topic "+l.topic)
+		return 0, err
 	}
 	o, ok := at.Lookup(l.topic, p)
 	if !ok {
@@ -105,14 +102,9 @@ func (l *topicLog) Ends(ctx context.Context) ([]int64, error) {
 }
 
 func stableEnds(ctx context.Context, conn *connection, adm *kadm.Client, topic string) ([]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	listed, err := adm.ListCommittedOffsets(ctx, topic)
-	if err == nil {
-		err = listed.Error()
-	}
+	listed, err := listOffsets(ctx, conn, adm, topic, "end", (*kadm.Client).ListCommittedOffsets)
 	if err != nil {
-		return nil, conn.explain(err, "reading the end positions of topic "+topic)
+		return nil, err
 	}
 	ends := make([]int64, len(listed[topic]))
 	for p, o := range listed[topic] {

@@ -201,22 +201,42 @@ func (r *reader) end(ctx context.Context, p int32) (int64, error) {
 	return r.listed(ctx, p, "end", (*kadm.Client).ListEndOffsets)
 }
 
-func (r *reader) listed(ctx context.Context, p int32, what string,
-	list func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error)) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	offsets, err := list(kadm.NewClient(r.cl), ctx, r.topic)
-	if err == nil {
-		err = offsets.Error()
-	}
+func (r *reader) listed(ctx context.Context, p int32, what string, list listing) (int64, error) {
+	offsets, err := listOffsets(ctx, r.conn, kadm.NewClient(r.cl), r.topic, what, list)
 	if err != nil {
-		return 0, r.conn.explain(err, "reading the "+what+" position of topic "+r.topic)
+		return 0, err
 	}
 	o, ok := offsets.Lookup(r.topic, p)
 	if !ok {
 		return 0, fmt.Errorf("topic %s has no partition %d", r.topic, p)
 	}
 	return o.Offset, nil
+}
+
+// listing is one of kadm's ways to list positions.
+type listing func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error)
+
+// listOffsets lists positions of all partitions. A leader that has just
+// changed, or has just been made, may refuse at first.
+func listOffsets(ctx context.Context, conn *connection, adm *kadm.Client, topic, what string, list listing) (kadm.ListedOffsets, error) {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	for n := 1; ; n++ {
+		offsets, err := list(adm, ctx, topic)
+		if err == nil {
+			err = offsets.Error()
+		}
+		if err == nil {
+			return offsets, nil
+		}
+		if !retriable(err) || ctx.Err() != nil {
+			return nil, conn.explain(err, "reading the "+what+" positions of topic "+topic)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(backoff(n)):
+		}
+	}
 }
 
 // retriable tells a fault of the moment from one that stays.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
@@ -97,27 +98,25 @@ func (s *store) createTopic(ctx context.Context, adm *kadm.Client, name string, 
 }
 
 // Claim implements connector.Store.
-func (s *store) Claim(ctx context.Context, worker string, partitions []int32) (map[int32]int64, error) {
+func (s *store) Claim(ctx context.Context, _ string, partitions []int32) (map[int32]int64, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if _, err := s.admin.open(ctx); err != nil {
 		return nil, err
 	}
-	claims := make([]*claim, len(partitions))
-	// First all become ours; then each is read; and then each is confirmed
-	// in its own name. A worker that was overtaken in between finds out
-	// there, so that of several that claim the same set the last one to be
-	// confirmed owns all of it.
-	err := each(len(partitions), func(i int) (err error) {
-		claims[i], err = s.begin(ctx, partitions[i])
-		return err
-	})
-	if err == nil {
-		err = each(len(claims), func(i int) error { return claims[i].load(ctx) })
-	}
-	if err == nil {
-		err = each(len(claims), func(i int) error { return claims[i].confirm(ctx, worker) })
+	var claims []*claim
+	var err error
+	for n := range 5 {
+		if claims, err = s.claim(ctx, partitions); connector.ActionOf(err) != connector.Fenced || err == nil {
+			break
+		}
+		// Several workers that claim the same partitions at once must
+		// not keep overtaking each other in step.
+		select {
+		case <-time.After(time.Duration(n+1) * rand.N(100*time.Millisecond)):
+		case <-ctx.Done():
+		}
 	}
 	if err != nil {
 		if connector.ActionOf(err) == connector.Fenced {
@@ -133,6 +132,25 @@ func (s *store) Claim(ctx context.Context, worker string, partitions []int32) (m
 		positions[c.partition] = c.position
 	}
 	return positions, nil
+}
+
+// claim makes the partitions ours. First all change hands; then each is read;
+// and then each is confirmed in its new name. A worker that was overtaken in
+// between finds out there (Fenced), so that of several that claim the same set
+// the last one to be confirmed owns all of it.
+func (s *store) claim(ctx context.Context, partitions []int32) ([]*claim, error) {
+	claims := make([]*claim, len(partitions))
+	err := each(len(partitions), func(i int) (err error) {
+		claims[i], err = s.begin(ctx, partitions[i])
+		return err
+	})
+	if err == nil {
+		err = each(len(claims), func(i int) error { return claims[i].load(ctx) })
+	}
+	if err == nil {
+		err = each(len(claims), func(i int) error { return claims[i].note(ctx, claims[i].position) })
+	}
+	return claims, err
 }
 
 // each runs n calls concurrently and returns the first error by index.
@@ -305,12 +323,9 @@ func (s *store) Scan(ctx context.Context, fn func(*record.Stored) error) error {
 	if err != nil {
 		return err
 	}
-	ends, err := adm.ListEndOffsets(ctx, s.topic)
-	if err == nil {
-		err = ends.Error()
-	}
+	ends, err := listOffsets(ctx, s.conn, adm, s.topic, "end", (*kadm.Client).ListEndOffsets)
 	if err != nil {
-		return s.conn.explain(err, "reading the end positions of topic "+s.topic)
+		return err
 	}
 	r := reader{conn: s.conn, cl: s.admin.cl, topic: s.topic}
 	var stored record.Stored
