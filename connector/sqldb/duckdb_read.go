@@ -233,7 +233,7 @@ func onlyReads(c driver.Conn, text string) (err error) {
 		return err
 	}
 	if kind != duckdb.STATEMENT_TYPE_SELECT && kind != duckdb.STATEMENT_TYPE_EXPLAIN {
-		return errors.New("only statements that read are allowed (SELECT, DESCRIBE, SHOW, EXPLAIN)")
+		return errOnlyReads
 	}
 	return nil
 }

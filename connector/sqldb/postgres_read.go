@@ -122,6 +122,15 @@ func (p *postgres) queryIn(ctx context.Context, q *postgresRows, text string) er
 	if err := p.exec(ctx, q.tx, append(before, "readOnly")...); err != nil {
 		return err
 	}
+	// What has no columns does not read. A COMMIT among it would end the very
+	// transaction that protects the tables.
+	described, err := q.tx.Conn().Prepare(ctx, "", text)
+	if err != nil {
+		return err
+	}
+	if len(described.Fields) == 0 {
+		return errOnlyReads
+	}
 	rows, err := q.tx.Query(ctx, text, pgx.QueryExecModeDescribeExec, textResult)
 	if err != nil {
 		return err

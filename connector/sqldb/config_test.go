@@ -1,0 +1,183 @@
+package sqldb_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"millrace/connector"
+	"millrace/connector/sqldb"
+	"millrace/internal/testservice"
+	"millrace/record"
+)
+
+func TestConfigValidate(t *testing.T) {
+	if problems := sqldb.NewConfig().Validate(); problems != nil {
+		t.Errorf("the defaults: %v", problems)
+	}
+	for want, change := range map[string]func(*sqldb.Config){
+		"url: sqlserver:// is not supported yet; supported are postgres://": func(c *sqldb.Config) { c.URL = "sqlserver://sa:secret@h" },
+		`url: "mysql" is an unknown kind of database`:                       func(c *sqldb.Config) { c.URL = "mysql://u:secret@h" },
+		"url: it does not begin with the kind":                              func(c *sqldb.Config) { c.URL = "secret" },
+		"url: it is not a valid URL":                                        func(c *sqldb.Config) { c.URL = "postgres://u:secret%zz@h/d" },
+		"table: ":                                                           func(c *sqldb.Config) { c.Table = "my table" },
+		"schema: ":                                                          func(c *sqldb.Config) { c.Schema = `a"b` },
+		"layout: ":                                                          func(c *sqldb.Config) { c.Layout = "heap" },
+		"maxRows: ":                                                         func(c *sqldb.Config) { c.MaxRows = 0 },
+		"writers: ":                                                         func(c *sqldb.Config) { c.Writers = 17 },
+		"threads: ":                                                         func(c *sqldb.Config) { c.Threads = 0 },
+		"memoryLimit: ":                                                     func(c *sqldb.Config) { c.MemoryLimit = 1 },
+		"checkpoint: ":                                                      func(c *sqldb.Config) { c.Checkpoint = 1 },
+	} {
+		c := sqldb.NewConfig()
+		change(c)
+		problems := c.Validate()
+		if len(problems) != 1 || !strings.HasPrefix(problems[0].Error(), want) || strings.Contains(problems[0].Error(), "secret") {
+			t.Errorf("problems %v, want one: %s", problems, want)
+		}
+		if _, err := c.Open(t.Context(), env(t.TempDir(), "")); err == nil {
+			t.Errorf("%s: opened all the same", want)
+		}
+	}
+}
+
+func TestLayouts(t *testing.T) {
+	for _, c := range []struct{ url, layout, want string }{
+		{"", "columnstore", "columnstore"},
+		{"", "rowstore", "columnstore (DuckDB has no rowstore)"},
+		{"postgres://u@127.0.0.1:1/d", "rowstore", "rowstore"},
+		{"postgres://u@127.0.0.1:1/d", "columnstore", "rowstore (PostgreSQL has no columnstore)"},
+	} {
+		cfg := sqldb.NewConfig()
+		cfg.URL, cfg.Layout = c.url, c.layout
+		s := open(t, cfg, env(t.TempDir(), ""))
+		if got := s.Traits().Layout; got != c.want {
+			t.Errorf("%s with %s: %s, want %s", c.url, c.layout, got, c.want)
+		}
+		s.Close()
+	}
+}
+
+// TestClearErrors checks what a user gets to read.
+func TestClearErrors(t *testing.T) {
+	dir := t.TempDir()
+	noDatabase := filepath.Join(dir, "text.duckdb")
+	if err := os.WriteFile(noDatabase, []byte(strings.Repeat("this is a text, not a database\n", 300)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(dir, "other.duckdb")
+	for name, c := range map[string]struct {
+		url, want string
+	}{
+		"not a database": {"duckdb:" + noDatabase, "is not a DuckDB database"},
+		"folder is file": {"duckdb:" + noDatabase + "/x.duckdb", "not a directory"},
+		"read-only":      {"duckdb:/proc/millrace/x.duckdb", "/proc/millrace"},
+		"refused":        {"postgres://u:secret@127.0.0.1:1/d", "cannot reach PostgreSQL at 127.0.0.1:1/d"},
+	} {
+		cfg := sqldb.NewConfig()
+		cfg.URL = c.url
+		s := open(t, cfg, env(dir, ""))
+		err := s.Prepare(t.Context())
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", name, err)
+		}
+		s.Close()
+	}
+	cfg := sqldb.NewConfig()
+	cfg.URL = "duckdb:" + other
+	s := open(t, cfg, env(dir, ""))
+	defer s.Close()
+	if _, err := s.Query(t.Context(), "SELECT 1"); err == nil || !strings.Contains(err.Error(), "there is no database") {
+		t.Errorf("a query on nothing: %v", err)
+	}
+	if _, err := os.Stat(other); !errors.Is(err, os.ErrNotExist) {
+		t.Error("a query has created a database")
+	}
+}
+
+func TestPostgreSQLClearErrors(t *testing.T) {
+	url := testservice.Postgres(t)
+	user, rest, _ := strings.Cut(strings.TrimPrefix(url, "postgres://"), ":")
+	_, host, _ := strings.Cut(rest, "@")
+	for url, want := range map[string]string{
+		"postgres://" + user + ":wrong@" + host:                       "refuses the login",
+		strings.Replace(url, "/millrace?", "/no_such_database?", 1):   "has no such database",
+		strings.Replace(url, "sslmode=disable", "sslmode=require", 1): "TLS",
+	} {
+		cfg := sqldb.NewConfig()
+		cfg.URL = url
+		s := open(t, cfg, env("", ""))
+		err := s.Prepare(t.Context())
+		hinted := (*connector.Hinted)(nil)
+		if err == nil || !strings.Contains(err.Error(), want) || !errors.As(err, &hinted) || connector.ActionOf(err) != connector.Fail {
+			t.Errorf("got %v, want %q with a hint", err, want)
+		}
+		s.Close()
+	}
+}
+
+// TestQuery checks the values that queries give, and that they only read.
+func TestQuery(t *testing.T) {
+	t.Run("DuckDB", func(t *testing.T) { testQuery(t, duckStore(t)(t), "TIMESTAMP '2026-01-02 03:04:05.5'") })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		testQuery(t, postgresStore(t)(t), "TIMESTAMPTZ '2026-01-02 05:04:05.5+02'")
+	})
+}
+
+func testQuery(t *testing.T, s connector.Store, at string) {
+	defer s.Close()
+	if err := s.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Claim(t.Context(), "w", []int32{0}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := numbered(0, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write(t.Context(), &connector.Write{Results: []record.Result{r}, Advances: []connector.Advance{{From: 0, To: 8}}}); err != nil {
+		t.Fatal(err)
+	}
+	query := "SELECT eventId, deviceId, deviceSequenceNumber, value, type, extra, complexData, count(*) OVER (), sum(logOffset) OVER (), " +
+		"CAST(1.25 AS DECIMAL(10,2)), true, " + at + " FROM events"
+	rows, err := s.Query(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, err := rows.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []any{"00000000-0000-4000-8000-000000000007", "device-0", int64(7), 7.5, nil, nil, `{"moreData0":"xxxxxxx"}`, int64(1), int64(7),
+		1.25, true, time.Date(2026, 1, 2, 3, 4, 5, 500_000_000, time.UTC)}
+	if !reflect.DeepEqual(row, want) {
+		t.Errorf("got  %#v\nwant %#v", row, want)
+	}
+	if _, err := rows.Next(t.Context()); err != io.EOF {
+		t.Errorf("after the last row: %v", err)
+	}
+	if err := rows.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		"DELETE FROM events", "SELECT 1; DELETE FROM events", "DROP VIEW events", "CREATE TABLE mine (a int)", "COMMIT", "",
+	} {
+		if rows, err := s.Query(t.Context(), text); err == nil {
+			_, err = rows.Next(t.Context())
+			rows.Close()
+			if err == nil || err == io.EOF {
+				t.Errorf("%q is allowed", text)
+			}
+		}
+	}
+	n := 0
+	if err := s.Scan(t.Context(), func(*record.Stored) error { n++; return nil }); err != nil || n != 1 {
+		t.Errorf("%d rows after queries that must not write (%v)", n, err)
+	}
+}

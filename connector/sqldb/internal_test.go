@@ -1,0 +1,156 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"millrace/connector"
+	"millrace/record"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden files instead of comparing with them")
+
+// TestStatements pins the text of every statement: what a database is asked
+// must not change unnoticed.
+func TestStatements(t *testing.T) {
+	n := newNames("telemetry", "events", "r1")
+	for file, fill := range map[string]any{"duckdb.sql": duckNames{n, duckDatabase}, "postgres.sql": n} {
+		stmts, err := loadStatements(file, fill)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		for _, name := range slices.Sorted(maps.Keys(stmts)) {
+			fmt.Fprintf(&b, "== %s\n%s\n\n", name, stmts[name])
+		}
+		golden := filepath.Join("testdata", strings.TrimSuffix(file, ".sql")+".golden")
+		if *rewrite {
+			if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != string(want) {
+			t.Errorf("%s differs from %s; if that is meant: go test -run Statements ./connector/sqldb -rewrite\n%s", file, golden, b.String())
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, c := range []struct{ schema, table, run, events string }{
+		{"", "events", "", "events"},
+		{"s", "events", "", "s.events"},
+		{"", "events", "run_7", "events_run_7"},
+		{"", "events", "Run 7", "events__un_7_706064eb"},
+		{"", "events", "run 7", "events_run_7_caa4f34b"},
+		{"", "events", strings.Repeat("a", 60), "events_aaaaaaaaaaaaaaa_92b9e111"},
+	} {
+		n := newNames(c.schema, c.table, c.run)
+		if n.Events != c.events {
+			t.Errorf("newNames(%q, %q, %q).Events = %s, want %s", c.schema, c.table, c.run, n.Events, c.events)
+		}
+	}
+	longest := newNames("", strings.Repeat("t", 28), strings.Repeat("r", 100))
+	if len(longest.Positions) > 63 {
+		t.Errorf("%s has %d characters, PostgreSQL cuts names at 63", longest.Positions, len(longest.Positions))
+	}
+}
+
+// TestClassifyPostgres holds the table of what PostgreSQL's errors ask for.
+func TestClassifyPostgres(t *testing.T) {
+	p := &postgres{where: "h:1/d"}
+	server := func(code string) error { return fmt.Errorf("doing: %w", &pgconn.PgError{Code: code, Message: "m"}) }
+	const refused = connector.Action(-1)
+	for name, c := range map[string]struct {
+		err    error
+		want   connector.Action
+		hinted bool
+	}{
+		"shut down":          {server("57P01"), connector.Retry, false},
+		"starting up":        {server("57P03"), connector.Retry, false},
+		"deadlock":           {server("40P01"), connector.Retry, false},
+		"serialization":      {server("40001"), connector.Retry, false},
+		"connections":        {server("53300"), connector.Retry, false},
+		"server memory":      {server("53200"), connector.Retry, false},
+		"connection failure": {server("08006"), connector.Retry, false},
+		"stopped process":    {server("25P03"), connector.Retry, false},
+		"disk full":          {server("53100"), connector.Fail, true},
+		"password":           {server("28P01"), connector.Fail, true},
+		"no database":        {server("3D000"), connector.Fail, true},
+		"no right":           {server("42501"), connector.Fail, true},
+		"no table":           {server("42P01"), connector.Fail, true},
+		"other table":        {server("42703"), connector.Fail, true},
+		"syntax":             {server("42601"), connector.Fail, false},
+		"NUL in text":        {server("22021"), refused, false},
+		"JSON":               {server("22P02"), refused, false},
+		"time out of range":  {server("22008"), refused, false},
+		"too deep":           {server("54001"), refused, false},
+		"constraint":         {server("23514"), refused, false},
+		"reset":              {fmt.Errorf("x: %w", syscall.ECONNRESET), connector.Retry, false},
+		"closed":             {io.ErrUnexpectedEOF, connector.Retry, false},
+		"cancelled":          {fmt.Errorf("x: %w", context.Canceled), connector.Fail, false},
+	} {
+		err := p.classify("doing", c.err)
+		var r *refusedError
+		var h *connector.Hinted
+		got := connector.ActionOf(err)
+		if errors.As(err, &r) {
+			got = refused
+		}
+		if got != c.want || errors.As(err, &h) != c.hinted || !errors.Is(err, errors.Unwrap(c.err)) && errors.Unwrap(c.err) != nil {
+			t.Errorf("%s: action %d, %v; want %d", name, got, err, c.want)
+		}
+	}
+}
+
+// FuzzCopyReader checks that whatever is sent, and in whatever pieces it is
+// read, is the one stream that its rows make.
+func FuzzCopyReader(f *testing.F) {
+	f.Add([]byte("device"), []byte(`{"a":1}`), int64(1_767_366_245_123_456), 1.5, 3, uint16(7))
+	f.Add([]byte{}, []byte(nil), int64(math.MinInt64), math.Inf(1), 0, uint16(1))
+	f.Add([]byte("\x00"), []byte(strings.Repeat("x", 70_000)), int64(math.MaxInt64), -0.0, 5, uint16(40_000))
+	f.Fuzz(func(t *testing.T, device, complexData []byte, at int64, value float64, n int, piece uint16) {
+		n = min(max(n, 0), 50)
+		results := make([]record.Result, n)
+		want := []byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+		for i := range results {
+			r := &results[i]
+			r.DeviceID, r.ComplexData, r.Value, r.HasValue = device, complexData, value, i%2 == 0
+			r.CreatedAt, r.EnqueuedAt, r.ProcessedAt, r.Offset = at, at, record.NoTime, int64(i)
+			want = appendCopyRow(want, r)
+		}
+		want = append(want, 0xff, 0xff)
+		c := newCopyReader(results)
+		var got []byte
+		buf := make([]byte, max(1, int(piece)))
+		for {
+			k, err := c.Read(buf)
+			got = append(got, buf[:k]...)
+			if err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if string(got) != string(want) || c.bytes != int64(len(want)) {
+			t.Fatalf("%d bytes read and %d counted, want %d", len(got), c.bytes, len(want))
+		}
+	})
+}
