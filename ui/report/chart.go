@@ -8,15 +8,13 @@ import (
 	"time"
 )
 
-// The size of a chart in its own units. It is narrow, so that its text stays
-// readable on a phone.
+// Where the plot lies within the chart's 480 by 230 units (page.html.tmpl draws
+// them). A chart is narrow, so that its text stays readable on a phone.
 const (
-	chartWidth  = 480
-	chartHeight = 230
-	plotLeft    = 58
-	plotRight   = 460
-	plotTop     = 12
-	plotBottom  = 196
+	plotLeft   = 58
+	plotRight  = 460
+	plotTop    = 12
+	plotBottom = 196
 )
 
 // chart is a line chart over time, ready to be drawn.
@@ -24,7 +22,6 @@ type chart struct {
 	ID, Title string
 	// Summary is for those who cannot see it.
 	Summary string
-	Unit    string
 	Lines   []chartLine
 	X, Y    []tick
 	// Warm is where the warm-up ends, 0 if nowhere inside.
@@ -54,7 +51,7 @@ type spot struct {
 	Text     string
 }
 
-// series is what a line shows; NaN is a gap.
+// lineOf is what a line shows; NaN is a gap.
 type lineOf struct {
 	name, class string
 	value       func(x *Interval) float64
@@ -73,13 +70,14 @@ func newChart(id, title string, r *Report, format func(float64) string, lines ..
 			}
 		}
 	}
-	// A chart of nothing is a sentence instead.
-	if len(list) == 0 || step <= 0 || top == 0 || math.IsInf(top, 0) {
+	span := step * float64(len(list))
+	// A chart of nothing is a sentence instead; so is one of a span that no
+	// run can have, which a report read from a file may claim.
+	if !(span > 0 && span < 1e10 && top > 1e-9 && top < 1e30) {
 		c.Empty = true
 		return c
 	}
 	top, c.Y = axis(top, format)
-	span := step * float64(len(list))
 	x := func(seconds float64) float64 { return round(plotLeft + (plotRight-plotLeft)*seconds/span) }
 	y := func(v float64) float64 { return round(plotBottom - (plotBottom-plotTop)*v/top) }
 	for i := range c.Y {

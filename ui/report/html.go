@@ -37,27 +37,24 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 		}
 		return strconv.FormatInt(n, 10)
 	},
-	"int64": func(n int32) int64 { return int64(n) },
 	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
 	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"minus": func(a, b float64) float64 { return a - b },
-	"half":  func(v float64) float64 { return v / 2 },
 }).Parse(pageText))
 
 // view is what the page shows.
 type view struct {
 	*Report
-	Style      template.CSS
-	Script     template.JS
-	JSON       template.JS
-	Stages     []stage
-	FateList   []figure
-	Defects    []figure
-	Latencies  []latencyRow
-	Missed     []Threshold
-	Charts     []chart
-	Sum        int64
-	HasProcess bool
+	Style     template.CSS
+	Script    template.JS
+	JSON      template.JS
+	Stages    []stage
+	FateList  []figure
+	Defects   []figure
+	Latencies []latencyRow
+	Missed    []Threshold
+	Charts    []chart
+	Sum       int64
 }
 
 // HTML writes the report as one page that needs nothing else: no network, no

@@ -180,6 +180,9 @@ func TestReadRefuses(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"schema":"millrace.report/1","seed":"7","verified":true,"thresholds":[{"name":"missing","expected":"== 0","actual":"3"}],` +
+		`"throughput":{"intervalSeconds":5,"perInterval":[{"at":"2026-05-04T10:00:00Z","seconds":5,"in":1,"p99Ms":2.5},{"in":-1,"seconds":1e300}]},` +
+		`"examples":[{"kind":"missing","detail":"x"}],"started":"2026-05-04T10:00:00Z","latencyMs":{"endToEnd":{"p50":1e308}}}`))
 	for _, name := range []string{"testdata/pass.json", "testdata/fail.json", "testdata/broken.json"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -192,10 +195,15 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Whatever is read can be shown, within its width.
+		// Whatever is read can be shown, as plain ASCII.
 		var b bytes.Buffer
 		if err := Summary(&b, r, Style{}); err != nil {
 			t.Fatal(err)
+		}
+		for _, c := range b.String() {
+			if c != '\n' && (c < ' ' || c > '~') {
+				t.Fatalf("%q in the summary", c)
+			}
 		}
 		if err := HTML(&b, r); err != nil {
 			t.Fatal(err)
