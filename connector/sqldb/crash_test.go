@@ -317,3 +317,38 @@ func writeThrough(ctx context.Context, s connector.Store, p int32, from, to int6
 		}
 	}
 }
+
+// TestDuckDBDiskFull fills a small disk. Making one takes root.
+func TestDuckDBDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("a small disk cannot be made here: %v %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v %s", err, out)
+		}
+	})
+	cmd, lines := child(t, dir)
+	acknowledged, last := [2]int64{}, ""
+	for lines.Scan() {
+		last = lines.Text()
+		_, _ = fmt.Sscanf(last, "written %d %d", &acknowledged[0], &acknowledged[1])
+	}
+	if err := cmd.Wait(); err == nil || !strings.HasPrefix(last, "error: the disk of "+filepath.Join(dir, sqldb.DefaultFile)+" is full: ") {
+		t.Fatalf("the writer ended with %v: %s", err, last)
+	}
+	if out, err := exec.Command("mount", "-o", "remount,size=100m", dir).CombinedOutput(); err != nil {
+		t.Fatalf("remount: %v %s", err, out)
+	}
+	s := open(t, sqldb.NewConfig(), env(dir, ""))
+	defer s.Close()
+	positions, err := s.Claim(t.Context(), "parent", []int32{0, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if positions[0] < acknowledged[0] || positions[1] < acknowledged[1] {
+		t.Errorf("positions %v, %v were acknowledged", positions, acknowledged)
+	}
+	exact(t, s, positions)
+}

@@ -154,3 +154,25 @@ func FuzzCopyReader(f *testing.F) {
 		}
 	})
 }
+
+// TestClassifyDuckDB holds what DuckDB's messages ask for.
+func TestClassifyDuckDB(t *testing.T) {
+	d := &duckDB{path: "/d/events.duckdb"}
+	for message, want := range map[string]string{
+		`IO Error: Could not set lock on file "/d/events.duckdb": Conflicting lock is held in /usr/bin/millrace (PID 4711) by user root.`: "/d/events.duckdb is already open in process 4711; several workers need PostgreSQL (SQL_URL)",
+		`IO Error: Could not write file "/d/events.duckdb": No space left on device`:                                                      "the disk of /d/events.duckdb is full",
+		`IO Error: Cannot open file "/d/events.duckdb": Read-only file system`:                                                            "/d/events.duckdb cannot be written",
+		`IO Error: Cannot open file "/d/events.duckdb": Permission denied`:                                                                "/d/events.duckdb cannot be written",
+		`Out of Memory Error: failed to allocate data of size 2.0 MiB`:                                                                    "DuckDB has no memory left while doing",
+		`FATAL Error: Failed: database has been invalidated because of a previous fatal error`:                                            "DuckDB has given up while doing",
+	} {
+		err := d.classify("doing", errors.New(message))
+		h := (*connector.Hinted)(nil)
+		if !strings.HasPrefix(err.Error(), want) || !errors.As(err, &h) || connector.ActionOf(err) != connector.Fail {
+			t.Errorf("%s\nis reported as %v", message, err)
+		}
+	}
+	if err := d.classify("doing", errors.New("TransactionContext Error: Conflict on update!")); connector.ActionOf(err) != connector.Retry {
+		t.Errorf("a conflict: %v", err)
+	}
+}
