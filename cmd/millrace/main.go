@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -15,6 +16,9 @@ import (
 	"millrace/ui/cli"
 )
 
+// sameSignal is how close together two signals count as one.
+const sameSignal = 200 * time.Millisecond
+
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -22,8 +26,13 @@ func main() {
 	go func() {
 		<-signals
 		cancel()
-		<-signals // a second signal does not wait for anything
-		os.Exit(cli.ExitInterrupted)
+		// A second signal does not wait for anything. Some senders (timeout(1)
+		// does) deliver the first one twice, to the process and to its group.
+		for first := time.Now(); ; {
+			if <-signals; time.Since(first) > sameSignal {
+				os.Exit(cli.ExitInterrupted)
+			}
+		}
 	}()
 	code := cli.Run(ctx, cli.Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
