@@ -8,29 +8,11 @@ import (
 	"millrace/connector"
 	"millrace/connector/sqldb"
 	"millrace/record"
-	"millrace/simulate"
 )
 
 // batchRows is the size of the bare loops' batches, the size at which the
 // stores were seen to be fastest, and the default bound of a unit.
 const batchRows = 50_000
-
-// prepared makes n decoded events, as a simulator sends them.
-func prepared(n int) ([]record.Event, error) {
-	cfg := simulate.Defaults()
-	cfg.Devices, cfg.Seed = devices, 1
-	payloads, err := simulate.Sample(cfg, n)
-	if err != nil {
-		return nil, err
-	}
-	events := make([]record.Event, n)
-	for i, p := range payloads {
-		if err := events[i].Decode(p); err != nil {
-			return nil, err
-		}
-	}
-	return events, nil
-}
 
 // bare loads prepared rows in a loop. Making the rows is not measured.
 func bare(ctx context.Context, c *child, url string) (m measured, err error) {

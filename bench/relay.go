@@ -28,7 +28,7 @@ func stages(ctx context.Context, c *child, steps string, env map[string]string, 
 		}
 		o.Set = append(o.Set, over)
 	}
-	sol, err := solution.Loader{Builtin: solutions.Files, Registry: run.Registry()}.Load("hdinsightkafka-databricks-sqldw", o)
+	sol, err := solution.Loader{Builtin: solutions.FS, Registry: run.Registry()}.Load("hdinsightkafka-databricks-sqldw", o)
 	if err != nil {
 		return nil, err
 	}

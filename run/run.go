@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -75,35 +76,56 @@ func Run(ctx context.Context, q cli.Request) (out *cli.Outcome, err error) {
 }
 
 // begin opens the data directory and the services that the steps need.
-func begin(ctx context.Context, q cli.Request, steps string, exclusive bool) (s *session, err error) {
-	s = &session{q: q, steps: steps, gather: newGatherer(), cpu0: metrics.CPUSeconds()}
+func begin(ctx context.Context, q cli.Request, steps string, exclusive bool) (*session, error) {
+	s := &session{q: q, steps: steps, gather: newGatherer(), cpu0: metrics.CPUSeconds()}
 	s.display = progress.New(q.Progress, q.Live, 5*time.Second)
-	level := slog.LevelWarn
-	if q.Log.Enabled(ctx, slog.LevelDebug) {
-		level = slog.LevelDebug
+	if q.Progress != io.Discard { // warnings must not tear the display
+		level := slog.LevelWarn
+		if q.Log.Enabled(ctx, slog.LevelDebug) {
+			level = slog.LevelDebug
+		}
+		s.q.Log = slog.New(slog.NewTextHandler(s.display, &slog.HandlerOptions{Level: level}))
 	}
-	s.q.Log = slog.New(slog.NewTextHandler(s.display, &slog.HandlerOptions{Level: level}))
+	var err error
 	if s.dir, err = openDataDir(q.DataDir, q.Run, q.Solution.Name, exclusive); err != nil {
 		return nil, err
 	}
 	s.life.started("the data directory", s.dir.close)
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.life.stop(), s.dir.remove())
-		}
-	}()
-	if s.has(stepTest) && exclusive && !s.dir.manifest.Finished.IsZero() {
-		return nil, usage("verify it again with `millrace verify`, or choose another --data-dir",
-			"the data directory %s holds run %s, which is finished", s.dir.path, s.dir.manifest.Run)
-	}
-	if s.services, err = open(ctx, &s.q, s.dir); err != nil {
-		return nil, err
-	}
-	s.life.started("the services", s.services.life.stop)
-	if err := s.prepare(ctx); err != nil {
-		return nil, err
+	if err := s.open(ctx, exclusive); err != nil {
+		return nil, errors.Join(err, s.life.stop(), s.dir.remove())
 	}
 	return s, nil
+}
+
+func (s *session) open(ctx context.Context, exclusive bool) (err error) {
+	if m := &s.dir.manifest; s.has(stepTest) && exclusive && !m.Finished.IsZero() {
+		return usage("verify it again with `millrace verify`, or choose another --data-dir",
+			"the data directory %s holds run %s, which is finished", s.dir.path, m.Run)
+	}
+	if s.services, err = open(ctx, &s.q, s.dir); err != nil {
+		return err
+	}
+	s.life.started("the services", s.services.life.stop)
+	if s.has(stepTest) {
+		// Before anything is created: a ledger of another run is refused.
+		if s.sim, err = newSimulator(&s.q, s.dir); err != nil {
+			return err
+		}
+		s.life.started("the simulator", s.sim.Close)
+	}
+	return s.prepare(ctx)
+}
+
+// newSimulator begins the run's ledger, or continues it.
+func newSimulator(q *cli.Request, d *dataDir) (*simulate.Simulator, error) {
+	sim, err := simulate.New(*simConfig(q), d.file("ledger"), d.manifest.Run)
+	switch {
+	case errors.Is(err, simulate.ErrLedgerDiffers):
+		return nil, usage("continue it with the settings it began with, or choose another --data-dir", "%w", err)
+	case errors.Is(err, simulate.ErrLedgerFinished):
+		return nil, usage("choose another --data-dir", "%w", err)
+	}
+	return sim, err
 }
 
 // prepare creates what the stages need. A stage that runs alone prepares what
@@ -134,11 +156,20 @@ func (s *session) end(out *cli.Outcome, err error) error {
 	case out != nil && out.Pass && err == nil:
 		errs = append(errs, s.dir.remove())
 	case s.dir.temporary && !errors.Is(err, context.Canceled):
-		fmt.Fprintf(s.q.Progress, "the run's data is kept in %s\n", s.dir.path)
+		s.kept()
 	default:
 		errs = append(errs, s.dir.remove())
 	}
 	return errors.Join(errs...)
+}
+
+// kept tells where the data of a run that did not pass is.
+func (s *session) kept() {
+	if s.q.Progress == io.Discard {
+		s.q.Log.Warn("the run's data is kept", "folder", s.dir.path)
+		return
+	}
+	fmt.Fprintf(s.q.Progress, "the run's data is kept in %s\n", s.dir.path)
 }
 
 // stream runs simulator and worker until everything sent is stored.
@@ -171,10 +202,7 @@ func (s *session) stream(ctx context.Context) error {
 
 // startStages starts everything but the simulator, which sets the pace.
 func (s *session) startStages(ctx context.Context, fail func(error), stages *lifecycle) (err error) {
-	if s.has(stepTest) {
-		if s.sim, err = simulate.New(*simConfig(&s.q), s.dir.file("ledger"), s.dir.manifest.Run); err != nil {
-			return err
-		}
+	if s.sim != nil {
 		s.gather.simulator = s.sim
 		s.gather.target, s.gather.rate = s.sim.Target(), simConfig(&s.q).Rate
 	}

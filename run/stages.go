@@ -178,8 +178,13 @@ func (s *session) verify(ctx context.Context) (*verify.Verdict, error) {
 	return v, nil
 }
 
-// pace is the rate that the run had to hold.
-func (s *session) pace() float64 { return simConfig(&s.q).Rate }
+// pace is the rate that the run had to hold; ramps and bursts have none.
+func (s *session) pace() float64 {
+	if cfg := simConfig(&s.q); cfg.Schedule == simulate.Constant {
+		return cfg.Rate
+	}
+	return 0
+}
 
 func commitLag(s *serve.Stats) verify.Percentiles {
 	lag, c := s.CommitLag(), s.Counts()

@@ -4,10 +4,11 @@ import "time"
 
 // throughput computes the rates from the times of the first row of each event.
 //
-// The rate of storing is over the time from the end of the warm-up to the last
-// row, so that a run which ends with a long tail shows it. Stores give all
-// rows of a batch one time; to keep a half-counted batch from bending the
-// rate, the time starts at the last batch of the warm-up.
+// A run with a schedule is judged by it: see heldRate. Without one, the rate of
+// storing is over the time from the end of the warm-up to the last row, so that
+// a run which ends with a long tail shows it. Stores give all rows of a batch
+// one time; to keep a half-counted batch from bending the rate, the time starts
+// at the last batch of the warm-up.
 func (j *judge) throughput() {
 	t := &j.verdict.Throughput
 	t.Rate = j.in.Rate
@@ -22,7 +23,11 @@ func (j *judge) throughput() {
 	// A warm-up longer than half of the run would judge a run by its end.
 	t.Warmup = min(j.in.Warmup, run/2)
 	warm := t.FirstSent + t.Warmup.Microseconds()
-	t.StoredPerSecond = j.storedRate(t.FirstSent, warm, t.LastStored)
+	if t.Rate > 0 {
+		t.StoredPerSecond = j.heldRate(warm, t.LastSent, t.LastStored)
+	} else {
+		t.StoredPerSecond = j.storedRate(t.FirstSent, warm, t.LastStored)
+	}
 
 	j.series.settle(run)
 	t.Interval = time.Duration(j.series.width) * time.Microsecond
@@ -49,6 +54,28 @@ func (j *judge) throughput() {
 	if !seen {
 		t.MinPerSecond = t.StoredPerSecond
 	}
+}
+
+// tail is how much later than the last send the last row of a run that held
+// its rate may be stored: that time is latency, which has its own figures.
+const tail = int64(time.Second / time.Microsecond)
+
+// heldRate is the number of stored events that were due after the warm-up, per
+// second of the time from there until the last of them was stored, less its
+// latency of up to a second. A store that falls behind is still storing when
+// the sending has ended, and so has more seconds for the same events.
+func (j *judge) heldRate(warm, lastSent, lastStored int64) float64 {
+	end := max(lastSent, lastStored-tail)
+	if end <= warm {
+		return 0
+	}
+	stored := int64(0)
+	for i := range j.events.n {
+		if k, s := j.events.at(i); k.state[s]&stServed != 0 && j.events.dueAt(i) > warm {
+			stored++
+		}
+	}
+	return float64(stored) * 1e6 / float64(end-warm)
 }
 
 // storedRate is the number of events stored per second after warm.

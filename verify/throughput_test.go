@@ -58,7 +58,7 @@ func TestOneSlowInterval(t *testing.T) {
 	}
 	v := w.check(t)
 	near(t, "slowest interval", v.Throughput.MinPerSecond, worldRate/4, 25)
-	near(t, "stored per second", v.Throughput.StoredPerSecond, 20_000/25.0, 2)
+	near(t, "stored per second", v.Throughput.StoredPerSecond, 20_000/24.0, 2) // less a second of latency
 }
 
 // TestWarmup: a slow beginning is left out, and a warm-up longer than half of
