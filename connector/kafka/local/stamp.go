@@ -23,10 +23,15 @@ import (
 // The batches stay marked as carrying their sender's time (CreateTime),
 // because kfake would not keep the checksum right otherwise.
 //
+// It also creates topics that are asked for and missing: those that kfake
+// creates by itself are not on disk before it is closed, so that after SIGKILL
+// they would be gone with everything in them.
+//
 // All methods run inside the broker's single loop.
 type stamper struct {
-	dir  string
-	disk *disk
+	dir    string
+	disk   *disk
+	create func(topic string)
 
 	// byName and byID say for each topic whether it wants append time. They
 	// are read from the broker's own file when something may have changed.
@@ -41,6 +46,11 @@ func (s *stamper) install(c *kfake.Cluster) {
 		resp := s.produce(req.(*kmsg.ProduceRequest))
 		return resp, nil, resp != nil
 	})
+	c.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		s.metadata(req.(*kmsg.MetadataRequest))
+		return nil, nil, false
+	})
 	forget := func(kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		s.byName, s.byID = nil, nil
@@ -48,6 +58,26 @@ func (s *stamper) install(c *kfake.Cluster) {
 	}
 	for _, key := range []kmsg.Key{kmsg.CreateTopics, kmsg.DeleteTopics, kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs} {
 		c.ControlKey(int16(key), forget)
+	}
+}
+
+// metadata has missing topics created if the client wants that. They are there
+// when it asks again, as with Kafka.
+func (s *stamper) metadata(req *kmsg.MetadataRequest) {
+	if !req.AllowAutoTopicCreation {
+		return
+	}
+	for _, t := range req.Topics {
+		if t.Topic == nil || *t.Topic == "" {
+			continue
+		}
+		if _, known := s.byName[*t.Topic]; known {
+			continue
+		}
+		s.load()
+		if _, known := s.byName[*t.Topic]; !known {
+			s.create(*t.Topic)
+		}
 	}
 }
 

@@ -35,10 +35,13 @@ import (
 
 	"millrace/connector"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 // Options says how to run the stand-in.
@@ -75,6 +78,7 @@ type Server struct {
 	dir     string
 	lock    *os.File
 	disk    *disk
+	creator *kgo.Client
 
 	closeOnce sync.Once
 }
@@ -145,7 +149,6 @@ func (s *Server) start(ctx context.Context, o Options) error {
 		}),
 		kfake.ClusterID("millrace"),
 		kfake.DataDir(o.DataDir),
-		kfake.AllowAutoTopicCreation(),
 		kfake.DefaultNumPartitions(o.Partitions),
 		kfake.WithLogger(brokerLog{s.disk}),
 		kfake.BrokerConfigs(map[string]string{
@@ -164,22 +167,24 @@ func (s *Server) start(ctx context.Context, o Options) error {
 		return startError(o, err)
 	}
 	s.addr = s.cluster.ListenAddrs()[0]
-	st := &stamper{dir: o.DataDir, disk: s.disk}
+	if err := s.openCreator(o); err != nil {
+		s.cluster.Close()
+		return err
+	}
+	st := &stamper{dir: o.DataDir, disk: s.disk, create: s.createLater}
 	st.install(s.cluster)
 	if o.Username != "" && o.Mechanism == "PLAIN" {
 		checkPlain(s.cluster, o.Username, o.Password)
 	}
-	if err := s.forgetUsers(); err != nil {
+	err = s.forgetUsers()
+	if err == nil {
+		err = s.ready(ctx)
+	}
+	if err != nil {
+		s.creator.Close()
 		s.cluster.Close()
-		return err
 	}
-	if o.Username == "" {
-		if err := s.ready(ctx); err != nil {
-			s.cluster.Close()
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 func startError(o Options, err error) error {
@@ -216,17 +221,42 @@ func checkPlain(c *kfake.Cluster, user, password string) {
 
 // ready makes sure that a client is answered.
 func (s *Server) ready(ctx context.Context) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.addr), kgo.DisableClientMetrics())
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if err := cl.Ping(ctx); err != nil {
+	if err := s.creator.Ping(ctx); err != nil {
 		return fmt.Errorf("the embedded Kafka at %s does not answer: %w", s.addr, err)
 	}
 	return nil
+}
+
+// openCreator makes the client with which missing topics are created.
+func (s *Server) openCreator(o Options) (err error) {
+	opts := []kgo.Opt{kgo.SeedBrokers(s.addr), kgo.DisableClientMetrics()}
+	if o.Username != "" {
+		switch auth := (scram.Auth{User: o.Username, Pass: o.Password}); o.Mechanism {
+		case "SCRAM-SHA-256":
+			opts = append(opts, kgo.SASL(auth.AsSha256Mechanism()))
+		case "SCRAM-SHA-512":
+			opts = append(opts, kgo.SASL(auth.AsSha512Mechanism()))
+		default:
+			opts = append(opts, kgo.SASL(plain.Auth{User: o.Username, Pass: o.Password}.AsMechanism()))
+		}
+	}
+	s.creator, err = kgo.NewClient(opts...)
+	return err
+}
+
+// createLater creates a topic with the broker's defaults. It does not wait:
+// the broker calls it in its loop.
+func (s *Server) createLater(topic string) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_, err := kadm.NewClient(s.creator).CreateTopic(ctx, -1, -1, nil, topic)
+		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) && !errors.Is(err, kgo.ErrClientClosed) {
+			s.disk.log.Warn("the embedded Kafka cannot create a topic that was asked for", "topic", topic, "error", err)
+		}
+	}()
 }
 
 // Address implements connector.Standin: host:port.
@@ -239,6 +269,7 @@ func (s *Server) Trouble() error { return s.disk.trouble() }
 func (s *Server) Close() error {
 	var err error
 	s.closeOnce.Do(func() {
+		s.creator.Close()
 		s.cluster.Close()
 		err = s.forgetUsers()
 		s.unlock()
