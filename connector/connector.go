@@ -59,6 +59,9 @@ type Log interface {
 	// Ends returns the end position (that of the next entry) of every
 	// partition, indexed by partition.
 	Ends(ctx context.Context) ([]int64, error)
+	// Committed returns the positions that group has committed with the
+	// log's own mechanism, by partition; those without are left out.
+	Committed(ctx context.Context, group string) (map[int32]int64, error)
 	// Drop deletes the topic or hub. Missing is not an error.
 	Drop(ctx context.Context) error
 	Close() error

@@ -20,7 +20,7 @@ import (
 
 // Stages are what the command line starts.
 func Stages() cli.Stages {
-	return cli.Stages{Run: Run, Simulate: Simulate, Process: Process, Verify: Verify,
+	return cli.Stages{Run: Run, Simulate: Simulate, Process: Process, Verify: Verify, Metrics: Metrics,
 		Query: Query, Locals: locals}
 }
 
@@ -189,7 +189,7 @@ func (s *session) stream(ctx context.Context) error {
 	}
 	if s.worker != nil {
 		s.gather.enter(metrics.Draining)
-		if err := s.worker.drained(ctx); err != nil {
+		if err := s.worker.drained(ctx, s.services.log, groupName(&s.q)); err != nil {
 			return firstCause(ctx, err)
 		}
 	}

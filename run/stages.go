@@ -90,6 +90,12 @@ func (s *session) work(ctx context.Context) error {
 	if err := s.startStages(running, fail, &stages); err != nil {
 		return errors.Join(err, stages.stop())
 	}
+	if s.q.Drain {
+		s.gather.enter(metrics.Draining)
+		if err := s.worker.drained(running, s.services.log, groupName(&s.q)); err == nil {
+			return stages.stop()
+		}
+	}
 	<-running.Done()
 	err := stages.stop()
 	if cause := context.Cause(running); ctx.Err() == nil && cause != nil {
@@ -188,9 +194,10 @@ func (s *session) pace() float64 {
 
 func commitLag(s *serve.Stats) verify.Percentiles {
 	lag, c := s.CommitLag(), s.Counts()
-	at := func(q float64) time.Duration { return time.Duration(lag.Quantile(q)) * time.Microsecond }
-	return verify.Percentiles{Count: c.Stored, P50: at(50), P95: at(95), P99: at(99), P999: at(99.9),
-		Max: time.Duration(lag.Max()) * time.Microsecond}
+	micros := func(us float64) time.Duration { return time.Duration(us) * time.Microsecond }
+	at := func(q float64) time.Duration { return micros(float64(lag.Quantile(q))) }
+	return verify.Percentiles{Count: c.Stored, Mean: micros(lag.Mean()), P50: at(50), P95: at(95), P99: at(99), P999: at(99.9),
+		Max: micros(float64(lag.Max()))}
 }
 
 // outcome is a report for the command line.

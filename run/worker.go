@@ -70,11 +70,11 @@ func (w *worker) ready(ctx context.Context, partitions int) {
 	}
 }
 
-// drained waits until everything in the log is stored. It is called when
-// nothing more is being appended.
-func (w *worker) drained(ctx context.Context) error {
+// drained waits until everything in the log is stored, by this worker or by
+// others of its group. It is called when nothing more is being appended.
+func (w *worker) drained(ctx context.Context, log connector.Log, group string) error {
 	for {
-		behind, _, err := w.backlog.Measure(ctx, w.processed.Positions())
+		behind, err := w.behind(ctx, log, group)
 		switch {
 		case err != nil && connector.ActionOf(err) != connector.Retry:
 			return err
@@ -87,4 +87,24 @@ func (w *worker) drained(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// behind counts the entries that are not stored. This worker's own positions
+// come first; the group's, which trail the store's, stand in for partitions
+// that other workers own.
+func (w *worker) behind(ctx context.Context, log connector.Log, group string) (int64, error) {
+	own := w.processed.Positions()
+	behind, _, err := w.backlog.Measure(ctx, own)
+	if err != nil || behind == 0 {
+		return behind, err
+	}
+	others, err := log.Committed(ctx, group)
+	if err != nil {
+		return 0, err
+	}
+	for p := range own {
+		delete(others, p)
+	}
+	behind, _, err = w.backlog.Measure(ctx, others)
+	return behind, err
 }

@@ -36,3 +36,10 @@ func (l *LagHistogram) Max() int64 {
 	defer l.mu.Unlock()
 	return l.h.Max()
 }
+
+// Mean returns the mean in microseconds.
+func (l *LagHistogram) Mean() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.h.Mean()
+}

@@ -241,6 +241,9 @@ func testProduceAndConsume(t *testing.T, factory LogFactory) {
 			t.Errorf("partition %d was read to %d, want %d", p, g.positions[int32(p)], e)
 		}
 	}
+	if of, err := l.Committed(testContext(t), "nobody"); err != nil || len(of) != 0 {
+		t.Errorf("Committed of a group that never was: %v, %v", of, err)
+	}
 	if after := time.Now().Add(time.Minute).UnixMicro(); g.oldest < before || g.newest > after {
 		t.Errorf("append times from %d to %d, want them between %d and %d", g.oldest, g.newest, before, after)
 	}

@@ -60,7 +60,7 @@ type Config struct {
 	MaxInFlightBytes connector.Bytes    `yaml:"maxInFlightBytes" doc:"the same bound in bytes"`
 	Linger           connector.Duration `yaml:"linger" doc:"how long a producer waits for a batch to fill"`
 	RecordTimeout    connector.Duration `yaml:"recordTimeout" doc:"how long a producer tries to deliver an event; 0: until it is closed"`
-	SessionTimeout   connector.Duration `yaml:"sessionTimeout" doc:"after which silence the group gives a member's partitions to others"`
+	SessionTimeout   connector.Duration `yaml:"sessionTimeout" doc:"after which silence the group gives a member's partitions to others; clusters refuse less than 6s unless told otherwise"`
 	RebalanceTimeout connector.Duration `yaml:"rebalanceTimeout" doc:"how long a member may take to give up partitions in good order"`
 	MaxVersion       string             `yaml:"maxVersion" doc:"newest Kafka version to speak, such as 3.8; empty: what the brokers offer"`
 
@@ -100,8 +100,8 @@ func (c *Config) Validate() []error {
 	p.check(c.Linger >= 0 && c.Linger.D() <= time.Minute, "linger: must be between 0s and 1m, is %s", c.Linger)
 	p.check(c.RecordTimeout == 0 || c.RecordTimeout.D() >= time.Second,
 		"recordTimeout: must be 0s or at least 1s, is %s", c.RecordTimeout)
-	p.check(c.SessionTimeout.D() >= 6*time.Second && c.SessionTimeout.D() <= 5*time.Minute,
-		"sessionTimeout: must be between 6s and 5m, is %s", c.SessionTimeout)
+	p.check(c.SessionTimeout.D() >= time.Second && c.SessionTimeout.D() <= 5*time.Minute,
+		"sessionTimeout: must be between 1s and 5m, is %s", c.SessionTimeout)
 	p.check(c.RebalanceTimeout.D() >= time.Second, "rebalanceTimeout: must be at least 1s, is %s", c.RebalanceTimeout)
 	return p
 }

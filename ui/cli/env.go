@@ -81,8 +81,10 @@ type Request struct {
 	MetricsAddr string
 	// Cleanup deletes what the run created in the services when it ends.
 	Cleanup bool
-	Getenv  func(string) string
-	Log     *slog.Logger
+	// Drain ends Process when everything in the log has been stored.
+	Drain  bool
+	Getenv func(string) string
+	Log    *slog.Logger
 	// Out is for results, Progress for what happens meanwhile. Progress
 	// discards with --quiet. Live says that Progress is a terminal of
 	// Columns columns that may be redrawn.

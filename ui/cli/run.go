@@ -185,11 +185,12 @@ func (a *app) processCommand() *cobra.Command {
 		Use: "process SOLUTION", Short: "Only process and serve, as one worker of several", Args: oneSolution,
 		Long: "Process reads the solution's log as a member of its consumer group, and writes\n" +
 			"to its store, until it is stopped. Start it several times to share the work.",
-		Example: "  millrace process hdinsightkafka-databricks-sqldw --run r1",
+		Example: "  millrace process hdinsightkafka-databricks-sqldw --run r1 --data-dir d1",
 	}
 	f := a.addSolutionFlags(cmd, false)
 	var addr string
-	var quiet bool
+	var quiet, drain bool
+	cmd.Flags().BoolVar(&drain, "drain", false, "stop when everything that is in the log has been stored")
 	cmd.Flags().StringVar(&addr, "metrics-addr", "", "serve Prometheus metrics at `host:port`")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	cmd.RunE = a.enter(func(cmd *cobra.Command, args []string) error {
@@ -200,7 +201,7 @@ func (a *app) processCommand() *cobra.Command {
 		if q == nil || err != nil {
 			return err
 		}
-		q.Steps, q.MetricsAddr, q.Progress = "P", addr, quietWriter(q.Progress, quiet)
+		q.Steps, q.MetricsAddr, q.Drain, q.Progress = "P", addr, drain, quietWriter(q.Progress, quiet)
 		return a.Stages.Process(cmd.Context(), *q)
 	})
 	return cmd

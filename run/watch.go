@@ -1,0 +1,71 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"millrace/connector"
+	"millrace/ingest"
+	"millrace/ui/cli"
+	"millrace/ui/report"
+)
+
+// watchEvery is the interval of the metrics table of running services.
+const watchEvery = 5 * time.Second
+
+// Metrics prints what goes into and out of a running solution's log, until ctx
+// ends. It looks from outside, at the log's ends and the positions that the
+// workers' group commits, so sizes in bytes are not known to it.
+func Metrics(ctx context.Context, q cli.Request) (err error) {
+	if err := needAddress(&q); err != nil {
+		return err
+	}
+	env := connector.Env{Run: q.Run, Getenv: q.Getenv, Log: q.Log}
+	if q.DataDir != "" {
+		d := &dataDir{path: q.DataDir}
+		if err := d.read(q.Run, q.Solution.Name); err != nil {
+			return err
+		}
+		env.Run = d.manifest.Run
+	}
+	log, err := q.Solution.Ingest.Open(ctx, env)
+	if err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	return watch(ctx, log, groupName(&q), watchEvery, q.Out)
+}
+
+func watch(ctx context.Context, log connector.Log, group string, every time.Duration, out io.Writer) error {
+	backlog := ingest.NewBacklog(log)
+	for _, line := range report.TableHeader(report.Style{}) {
+		fmt.Fprintln(out, line)
+	}
+	var was, stored int64
+	for first := true; ; first = false {
+		committed, err := log.Committed(ctx, group)
+		if err != nil {
+			return err
+		}
+		behind, end, err := backlog.Measure(ctx, committed)
+		if err != nil {
+			return err
+		}
+		if !first {
+			row := report.Interval{At: time.Now().UTC(), In: end - was, Out: end - behind - stored,
+				BytesIn: -1, BytesOut: -1, Backlog: behind}
+			if _, err := fmt.Fprintln(out, report.TableRow(&row, every.Seconds(), nil)); err != nil {
+				return fmt.Errorf("printing the metrics: %w", err)
+			}
+		}
+		was, stored = end, end-behind
+		select {
+		case <-time.After(every):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
