@@ -29,6 +29,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,6 +41,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
@@ -151,6 +153,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 		kfake.DataDir(o.DataDir),
 		kfake.DefaultNumPartitions(o.Partitions),
 		kfake.WithLogger(brokerLog{s.disk}),
+		kfake.MaxVersions(versions()),
 		kfake.BrokerConfigs(map[string]string{
 			"log.segment.bytes":      strconv.FormatInt(o.SegmentBytes, 10),
 			"log.cleaner.backoff.ms": "60000",
@@ -173,6 +176,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 	}
 	st := &stamper{dir: o.DataDir, disk: s.disk, create: s.createLater}
 	st.install(s.cluster)
+	ignoreCase(s.cluster)
 	if o.Username != "" && o.Mechanism == "PLAIN" {
 		checkPlain(s.cluster, o.Username, o.Password)
 	}
@@ -185,6 +189,30 @@ func (s *Server) start(ctx context.Context, o Options) error {
 		s.cluster.Close()
 	}
 	return err
+}
+
+// versions are those of the requests that are answered. From version 5 on,
+// CreateTopics is to answer with the new topic's settings, which kfake leaves
+// in a form that Kafka's own client cannot read; the same holds for all of
+// DescribeTopicPartitions, instead of which clients use Metadata.
+func versions() *kversion.Versions {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(int16(kmsg.CreateTopics), 4)
+	v.SetMaxKeyVersion(int16(kmsg.DescribeTopicPartitions), -1)
+	return v
+}
+
+// ignoreCase lets clients ask for groups of the type "Classic" as well as
+// "classic": Kafka's own tools do the one, kfake knows the other.
+func ignoreCase(c *kfake.Cluster) {
+	c.ControlKey(int16(kmsg.ListGroups), func(kreq kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		types := kreq.(*kmsg.ListGroupsRequest).TypesFilter
+		for i := range types {
+			types[i] = strings.ToLower(types[i])
+		}
+		return nil, nil, false
+	})
 }
 
 func startError(o Options, err error) error {
