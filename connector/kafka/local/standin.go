@@ -69,6 +69,10 @@ type Options struct {
 	// MinFree is the free space of the disk below which appends are
 	// refused, 64 MB if 0.
 	MinFree int64
+	// MinSessionTimeout is the shortest session timeout that members of
+	// consumer groups may ask for, 1 s if 0. Kafka's default is 6 s; on
+	// loopback silence means sooner that a member is gone.
+	MinSessionTimeout time.Duration
 	// Log receives what an operator may need to know; nil: nobody does.
 	Log *slog.Logger
 }
@@ -152,6 +156,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 		kfake.ClusterID("millrace"),
 		kfake.DataDir(o.DataDir),
 		kfake.DefaultNumPartitions(o.Partitions),
+		kfake.GroupMinSessionTimeout(o.MinSessionTimeout),
 		kfake.WithLogger(brokerLog{s.disk}),
 		kfake.MaxVersions(versions()),
 		kfake.BrokerConfigs(map[string]string{
