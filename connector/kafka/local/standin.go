@@ -133,6 +133,9 @@ func (o *Options) defaults() error {
 	if o.MinFree == 0 {
 		o.MinFree = 64 << 20
 	}
+	if o.MinSessionTimeout == 0 {
+		o.MinSessionTimeout = time.Second
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
