@@ -1,0 +1,210 @@
+// Package crash kills real worker processes with SIGKILL while a run goes on,
+// and has the verdict say what that did to the events: nothing.
+//
+// What this does not prove: that data survives the loss of the machine. The
+// log, the store and the ledger keep what the operating system's page cache
+// held, which a power cut does not.
+package crash
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"millrace/connector/kafka/local"
+	"millrace/internal/testservice"
+	"millrace/ui/report"
+)
+
+var (
+	seed  = flag.Uint64("seed", 0, "seed of the moments at which workers are killed; 0 draws one")
+	kills = flag.Int("kills", 50, "how many workers are killed in one run")
+)
+
+const name = "hdinsightkafka-databricks-sqldw"
+
+// millrace is the program under test, built once.
+var millrace = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "millrace-crash-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "millrace")
+	out, err := exec.Command("go", "build", "-o", path, "millrace/cmd/millrace").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building millrace: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// scene is one run: a log, a data directory, an environment and workers.
+type scene struct {
+	t    *testing.T
+	bin  string
+	dir  string
+	env  []string
+	rng  *rand.Rand
+	args []string
+}
+
+func newScene(t *testing.T, env ...string) *scene {
+	bin, err := millrace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := *seed
+	if s == 0 {
+		s = rand.Uint64N(1 << 40)
+	}
+	t.Logf("seed %d", s)
+	dir := t.TempDir()
+	broker, err := local.Start(t.Context(), local.Options{DataDir: filepath.Join(dir, "broker")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { broker.Close() })
+	return &scene{t: t, bin: bin, dir: filepath.Join(dir, "data"), rng: rand.New(rand.NewPCG(s, 7)),
+		env: append(append(os.Environ(), "KAFKA_BROKERS="+broker.Address()), env...),
+		args: []string{name, "--run", "crash", "--data-dir", filepath.Join(dir, "data"),
+			// Members that were killed must be missed soon.
+			"--set", "ingest.sessionTimeout=1s", "--set", "ingest.rebalanceTimeout=2s"}}
+}
+
+func (s *scene) command(ctx context.Context, verb string, more ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, s.bin, append(append([]string{verb}, s.args...), more...)...)
+	cmd.Env = s.env
+	return cmd
+}
+
+// worker is one `millrace process`.
+type worker struct {
+	cmd *exec.Cmd
+	out *strings.Builder
+}
+
+func (s *scene) start() *worker {
+	w := &worker{out: &strings.Builder{}}
+	w.cmd = s.command(context.Background(), "process")
+	w.cmd.Stderr = w.out
+	if err := w.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	return w
+}
+
+// kill ends a worker without warning. One that has ended by itself has failed.
+func (w *worker) kill(t *testing.T) {
+	_ = w.cmd.Process.Kill()
+	err := w.cmd.Wait()
+	if w.cmd.ProcessState.Exited() {
+		t.Errorf("a worker ended by itself: %v\n%s", err, w.out)
+	}
+}
+
+// stop ends a worker as an operator would.
+func (w *worker) stop(t *testing.T) {
+	_ = w.cmd.Process.Signal(os.Interrupt)
+	if err := w.cmd.Wait(); err != nil {
+		t.Errorf("a worker that was stopped: %v\n%s", err, w.out)
+	}
+}
+
+// run simulates while n workers process and are killed at random moments, one
+// after the other, at least -kills times.
+func (s *scene) run(n int, rate, events string) *report.Report {
+	t := s.t
+	simulator := s.command(t.Context(), "simulate", "--rate", rate, "--events", events, "--malformed", "0.001", "--json")
+	simOut := &strings.Builder{}
+	simulator.Stderr = simOut
+	if err := simulator.Start(); err != nil {
+		t.Fatal(err)
+	}
+	workers := make([]*worker, n)
+	for i := range workers {
+		workers[i] = s.start()
+	}
+	for i := range *kills {
+		time.Sleep(time.Duration(s.rng.IntN(1500)) * time.Millisecond)
+		victim := s.rng.IntN(n)
+		workers[victim].kill(t)
+		if i%10 == 9 {
+			t.Logf("%d workers killed", i+1)
+		}
+		workers[victim] = s.start()
+	}
+	if err := simulator.Wait(); err != nil {
+		t.Fatalf("simulate: %v\n%s", err, simOut)
+	}
+	killed := time.Now()
+	for i, w := range workers {
+		if i == 0 {
+			w.stop(t) // in good order, for once
+		} else {
+			w.kill(t)
+		}
+	}
+	last := s.command(t.Context(), "process", "--drain")
+	if out, err := last.CombinedOutput(); err != nil {
+		t.Fatalf("draining: %v\n%s", err, out)
+	}
+	r := s.verify()
+	during := int64(0)
+	for _, x := range r.Throughput.PerInterval {
+		if x.At.Before(killed) {
+			during += x.Out
+		}
+	}
+	if t.Logf("%d of %d rows were stored while workers were being killed", during, r.Events.Stored); during == 0 {
+		t.Error("nothing was stored while workers were being killed, so nothing was tested")
+	}
+	return r
+}
+
+func (s *scene) verify() *report.Report {
+	out, err := s.command(s.t.Context(), "verify", "--json", "--quiet").Output()
+	if len(out) == 0 {
+		s.t.Fatalf("verify: %v", err)
+	}
+	r := &report.Report{}
+	if err := json.Unmarshal(out, r); err != nil {
+		s.t.Fatalf("verify: %v in %s", err, out)
+	}
+	return r
+}
+
+// exact fails the test unless every event is served once.
+func exact(t *testing.T, r *report.Report) {
+	t.Helper()
+	e := r.Events
+	t.Logf("sent %d, unique %d, stored %d, injected duplicates %d, malformed %d, dead-lettered %d",
+		e.Sent, e.Unique, e.Stored, e.InjectedDuplicates, e.Malformed, e.DeadLettered)
+	bad := e.Missing + e.Duplicates + e.Unexpected + e.Corrupted + e.OutOfSequence
+	if bad != 0 || e.Unique == 0 || e.Stored != e.Unique || e.DeadLettered != e.Malformed || e.Malformed == 0 {
+		t.Errorf("verdict: %s\n%+v\n%+v", r.Reason, e, r.Examples)
+	}
+}
+
+// TestThreeWorkersIntoPostgres: three workers share the log's partitions and
+// are killed and started again at random.
+func TestThreeWorkersIntoPostgres(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "SQL_URL="+testservice.Postgres(t))
+	exact(t, s.run(3, "2000", "80000"))
+}
+
+// TestOneWorkerIntoDuckDB: the embedded store takes one writing process,
+// which is killed and started again at random.
+func TestOneWorkerIntoDuckDB(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	exact(t, s.run(1, "2000", "80000"))
+}
