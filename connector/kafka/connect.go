@@ -142,7 +142,7 @@ func (c *connection) reach(ctx context.Context, cl *kgo.Client) error {
 		return fmt.Errorf("reaching Kafka at %s: %w", c.brokers, ctx.Err())
 	}
 	var eof *kgo.ErrFirstReadEOF
-	if c.user != "" && (errors.Is(err, io.EOF) || errors.As(err, &eof)) && !(errors.As(err, &eof) && c.tls) {
+	if c.user != "" && hungUp(err) && !(errors.As(err, &eof) && c.tls) {
 		// Some brokers answer a wrong password by hanging up.
 		return &connector.Hinted{Hint: "check KAFKA_USERNAME, KAFKA_PASSWORD and sasl.mechanism",
 			Err: &plainError{"Kafka at " + c.brokers + " hung up when given the user name and password of " + quoted(c.user), err}}
@@ -187,7 +187,7 @@ func (c *connection) explain(err error, doing string) error {
 		return unreachable("its certificate is not trusted: "+cert.Err.Error(), "set tls.caFile to the authority's certificate, or tls.serverName")
 	case errors.As(err, &eof) && c.tls, strings.Contains(text, "does not look like a TLS handshake"):
 		return unreachable("it does not speak TLS on this port", "set tls.enabled: false, or use the cluster's TLS port")
-	case errors.As(err, &eof) && c.user == "":
+	case (errors.As(err, &eof) || errors.Is(err, syscall.ECONNRESET)) && c.user == "":
 		return unreachable("it closed the connection at once", "does it want TLS (tls.enabled: true) or a user (KAFKA_USERNAME, KAFKA_PASSWORD)?")
 	case strings.Contains(text, "tls alert"), strings.Contains(text, "tls endpoint"):
 		return unreachable("it speaks TLS on this port", "set tls.enabled: true and tls.caFile, or use the cluster's plain port")
@@ -199,10 +199,16 @@ func (c *connection) explain(err error, doing string) error {
 		return unreachable(errno.Error(), "is it running? KAFKA_BROKERS="+c.brokers)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netOp) && netOp.Timeout():
 		return unreachable("no answer in time", "is it running, and is there a firewall between? KAFKA_BROKERS="+c.brokers)
-	case errors.Is(err, io.EOF), errors.As(err, &eof):
+	case hungUp(err):
 		return unreachable("it closed the connection", "is it running? KAFKA_BROKERS="+c.brokers)
 	}
 	return fmt.Errorf("%s: %s: %w", at, doing, err)
+}
+
+// hungUp tells that the other side closed the connection.
+func hungUp(err error) bool {
+	var eof *kgo.ErrFirstReadEOF
+	return errors.Is(err, io.EOF) || errors.As(err, &eof) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // plainError says what err means in plain words and keeps err for errors.Is.

@@ -36,7 +36,6 @@ func (w testWriter) Write(b []byte) (int, error) {
 
 // cluster is one way to reach one cluster.
 type cluster struct {
-	name string
 	conf func(t testing.TB) *kafka.Config
 	// password makes a configuration with a wrong one; nil without users.
 	wrong func(t testing.TB) *kafka.Config

@@ -362,7 +362,7 @@ func readStored(rec *kgo.Record, stored *record.Stored) error {
 
 // Query implements connector.Store: there is nothing to ask.
 func (s *store) Query(context.Context, string) (connector.Rows, error) {
-	return nil, &connector.Hinted{Err: errors.New("Kafka has no query language"),
+	return nil, &connector.Hinted{Err: fmt.Errorf("topic %s cannot be queried: Kafka has no query language", s.topic),
 		Hint: fmt.Sprintf("read topic %s with kafka-console-consumer.sh --bootstrap-server %s --isolation-level read_committed --from-beginning",
 			s.topic, s.conn.brokers)}
 }
