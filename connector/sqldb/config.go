@@ -33,13 +33,13 @@ type Config struct {
 	Writers     int             `yaml:"writers" min:"1" max:"16" doc:"transactions at once (PostgreSQL; DuckDB has one writer)"`
 	MemoryLimit connector.Bytes `yaml:"memoryLimit" min:"64MB" doc:"memory of the embedded DuckDB"`
 	Threads     int             `yaml:"threads" min:"1" max:"64" doc:"threads of the embedded DuckDB"`
-	Checkpoint  connector.Bytes `yaml:"checkpoint" min:"1MB" doc:"DuckDB moves its write-ahead log into the table when it has grown to this size"`
+	Checkpoint  connector.Bytes `yaml:"checkpoint" min:"1MB" doc:"DuckDB moves its write-ahead log into the table, between two writes, when it has grown to this size"`
 }
 
 // NewConfig returns the defaults.
 func NewConfig() *Config {
 	return &Config{Table: "events", Layout: Columnstore, MaxRows: 50_000, Writers: 2,
-		MemoryLimit: 256 << 20, Threads: 2, Checkpoint: 32 << 20}
+		MemoryLimit: 256 << 20, Threads: 2, Checkpoint: 16 << 20}
 }
 
 var _ connector.StoreConfig = (*Config)(nil)

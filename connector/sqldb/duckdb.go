@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
 
@@ -69,6 +70,11 @@ type duckFile struct {
 	writing sync.Mutex
 	conn    *sql.Conn // the writing connection
 	batch   *batch    // what millrace_batch() hands over
+	failed  error     // of the checkpoint before
+
+	checkpointAt  int64
+	checkpointing atomic.Bool
+	checkpoints   sync.WaitGroup
 }
 
 var duckFiles = struct {
@@ -78,10 +84,11 @@ var duckFiles = struct {
 
 // rowGroup is how many rows DuckDB lays out together. The default, 122,880,
 // is made for narrow rows: with events of 1 KB a checkpoint rewrites up to
-// 100 MB of a group that is not full, and a write of 50,000 rows goes to the
-// write-ahead log and then to the file. With small groups full ones go
-// straight to the file.
-const rowGroup = 10_240
+// 100 MB of a group that is not full, for seconds, and a large write goes to
+// the write-ahead log and then to the file. With small groups full ones go
+// straight to the file, and a checkpoint has little left to do. Below 4,096
+// loading gets slower.
+const rowGroup = 4096
 
 // opened returns the file, opening it on first use. With create unset a file
 // that does not exist is an error.
@@ -140,11 +147,12 @@ func openDuckFile(ctx context.Context, path string, cfg *Config) (*duckFile, err
 	if err != nil {
 		return nil, err
 	}
-	f := &duckFile{db: sql.OpenDB(c), path: path}
+	f := &duckFile{db: sql.OpenDB(c), path: path, checkpointAt: int64(cfg.Checkpoint)}
 	for _, s := range []string{
 		fmt.Sprintf("SET memory_limit = '%dMiB'", cfg.MemoryLimit>>20),
 		fmt.Sprintf("SET threads = %d", cfg.Threads),
-		fmt.Sprintf("SET checkpoint_threshold = '%dKiB'", cfg.Checkpoint>>10),
+		// A safety net: tidy comes first.
+		fmt.Sprintf("SET checkpoint_threshold = '%dKiB'", 8*cfg.Checkpoint>>10),
 		// Nothing reads rows in the order of their insertion, and keeping it
 		// costs memory and the second thread of an insert.
 		"SET preserve_insertion_order = false",
@@ -191,6 +199,7 @@ func (f *duckFile) release() error {
 		return nil
 	}
 	delete(duckFiles.open, f.path)
+	f.checkpoints.Wait()
 	// Detaching, unlike closing, says whether it went well.
 	_, err := f.conn.ExecContext(context.Background(), "USE memory; DETACH "+duckDatabase)
 	return errors.Join(err, f.conn.Close(), f.db.Close())
@@ -210,6 +219,25 @@ func (d *duckDB) close() error {
 	return nil
 }
 
+// tidy moves the write-ahead log into the table once it has grown, in the
+// pause after a write rather than within one: at a steady rate no write waits
+// for it.
+func (f *duckFile) tidy() {
+	wal, err := os.Stat(f.path + ".wal")
+	if err != nil || wal.Size() < f.checkpointAt || f.checkpointing.Swap(true) {
+		return
+	}
+	f.checkpoints.Go(func() {
+		defer f.checkpointing.Store(false)
+		f.writing.Lock()
+		defer f.writing.Unlock()
+		// Not the caller's ctx: the next write or Close waits for the end.
+		if _, err := f.conn.ExecContext(context.Background(), "CHECKPOINT "+duckDatabase); duckType(err) != duckdb.ErrorTypeTransaction {
+			f.failed = err
+		} // else a query is reading; the next write comes back to it
+	})
+}
+
 // transaction runs fn in a transaction of the writing connection. fn's error
 // and a failed commit leave nothing behind.
 func (d *duckDB) transaction(ctx context.Context, fn func(f *duckFile) error) error {
@@ -219,6 +247,10 @@ func (d *duckDB) transaction(ctx context.Context, fn func(f *duckFile) error) er
 	}
 	f.writing.Lock()
 	defer f.writing.Unlock()
+	if err := f.failed; err != nil {
+		f.failed = nil
+		return fmt.Errorf("moving the write-ahead log into the table: %w", err)
+	}
 	if _, err := f.conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return err
 	}
@@ -233,7 +265,9 @@ func (d *duckDB) transaction(ctx context.Context, fn func(f *duckFile) error) er
 		}
 		return err
 	}
-	_, err = f.conn.ExecContext(end, "COMMIT")
+	if _, err = f.conn.ExecContext(end, "COMMIT"); err == nil {
+		f.tidy()
+	}
 	return err
 }
 

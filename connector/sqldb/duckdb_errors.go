@@ -81,6 +81,9 @@ func (d *duckDB) classify(doing string, err error) error {
 // duckType is the type of DuckDB's error in err; the driver sometimes keeps
 // its text only.
 func duckType(err error) duckdb.ErrorType {
+	if err == nil {
+		return duckdb.ErrorTypeInvalid
+	}
 	var e *duckdb.Error
 	if errors.As(err, &e) {
 		return e.Type

@@ -19,6 +19,9 @@ import (
 	"millrace/record"
 )
 
+// scanStretch is how many rows are read at once: a result is held in memory.
+const scanStretch = 4 * rowGroup
+
 // scan reads stretches of rows on as many connections as DuckDB has threads:
 // the driver hands over values one by one, which takes longer than finding
 // them.
@@ -56,11 +59,11 @@ func (d *duckDB) scanPages(ctx context.Context, emit func(*page) error) error {
 		}
 		return c.Raw(func(raw any) error {
 			for {
-				from := next.Add(rowGroup) - rowGroup
+				from := next.Add(scanStretch) - scanStretch
 				if from >= rows.Load() {
 					return nil
 				}
-				if err := d.readStretch(ctx, raw.(driver.QueryerContext), from, min(from+rowGroup, rows.Load()), emit); err != nil {
+				if err := d.readStretch(ctx, raw.(driver.QueryerContext), from, min(from+scanStretch, rows.Load()), emit); err != nil {
 					return err
 				}
 			}

@@ -125,7 +125,7 @@ func TestClassifyPostgres(t *testing.T) {
 func FuzzCopyReader(f *testing.F) {
 	f.Add([]byte("device"), []byte(`{"a":1}`), int64(1_767_366_245_123_456), 1.5, 3, uint16(7))
 	f.Add([]byte{}, []byte(nil), int64(math.MinInt64), math.Inf(1), 0, uint16(1))
-	f.Add([]byte("\x00"), []byte(strings.Repeat("x", 70_000)), int64(math.MaxInt64), -0.0, 5, uint16(40_000))
+	f.Add([]byte("\x00"), []byte(strings.Repeat("x", 70_000)), int64(math.MaxInt64), math.Copysign(0, -1), 5, uint16(40_000))
 	f.Fuzz(func(t *testing.T, device, complexData []byte, at int64, value float64, n int, piece uint16) {
 		n = min(max(n, 0), 50)
 		results := make([]record.Result, n)
