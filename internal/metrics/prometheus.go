@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -95,7 +96,8 @@ type Server struct {
 }
 
 // Serve answers GET /metrics on addr (host:port, port 0 for any) with the
-// newest sample, every series labelled with the solution and the run.
+// newest sample, every series labelled with the solution and the run, and the
+// Go profiles below /debug/pprof/.
 func Serve(addr, solution, run string, last func() Sample) (*Server, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -107,6 +109,8 @@ func Serve(addr, solution, run string, last func() Sample) (*Server, error) {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	s := &Server{addr: ln.Addr().String(), http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
 	go func() { _ = s.http.Serve(ln) }() // returns when Close is called
 	return s, nil
