@@ -25,6 +25,7 @@ func (d *duckDB) classify(doing string, err error) error {
 	if err == nil || errors.Is(err, errMoved) || errors.As(err, &refused) || errors.As(err, &decided) || errors.As(err, &hinted) {
 		return err // decided already
 	}
+	err = withoutStack(err)
 	hint := func(text, format string, args ...any) error {
 		return &connector.Hinted{Hint: text, Err: fmt.Errorf(format+": %w", append(args, err)...)}
 	}
@@ -76,6 +77,24 @@ func (d *duckDB) classify(doing string, err error) error {
 		return hint("check the disk and the folder", "%s", doing)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// plainError is an error without the stack trace that DuckDB adds to those it
+// calls fatal.
+type plainError struct {
+	text string
+	err  error
+}
+
+func (e *plainError) Error() string { return e.text }
+func (e *plainError) Unwrap() error { return e.err }
+
+func withoutStack(err error) error {
+	text, _, found := strings.Cut(err.Error(), "Stack Trace:")
+	if !found {
+		return err
+	}
+	return &plainError{strings.TrimSpace(text), err}
 }
 
 // duckType is the type of DuckDB's error in err; the driver sometimes keeps
