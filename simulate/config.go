@@ -51,7 +51,7 @@ type Config struct {
 
 	ComplexDataCount int    `yaml:"complexDataCount" min:"0" max:"10000" doc:"number of doubles in the standard event's complexData"`
 	Template         string `yaml:"template" doc:"JSON with placeholders, in place of the standard event"`
-	TemplateFile     string `yaml:"templateFile" doc:"file with the template"`
+	TemplateFile     string `yaml:"templateFile" file:"true" doc:"file with the template, relative to the solution's folder"`
 
 	Instance  int `yaml:"instance" min:"1" doc:"which of the instances this is, from 1"`
 	Instances int `yaml:"instances" min:"1" doc:"number of simulators that split the devices between them"`

@@ -26,9 +26,9 @@ const Kind = "kafka"
 // clusters that want client certificates.
 type TLS struct {
 	Enabled  bool   `yaml:"enabled" env:"KAFKA_TLS" doc:"encrypt connections"`
-	CAFile   string `yaml:"caFile" env:"KAFKA_CA_FILE" doc:"PEM file of the authority that signed the brokers' certificates; empty: the system's"`
-	CertFile string `yaml:"certFile" doc:"PEM file of the client's certificate, for clusters that want one"`
-	KeyFile  string `yaml:"keyFile" doc:"PEM file of the client's private key"`
+	CAFile   string `yaml:"caFile" file:"true" env:"KAFKA_CA_FILE" doc:"PEM file of the authority that signed the brokers' certificates; empty: the system's"`
+	CertFile string `yaml:"certFile" file:"true" doc:"PEM file of the client's certificate, for clusters that want one"`
+	KeyFile  string `yaml:"keyFile" file:"true" doc:"PEM file of the client's private key"`
 	// ServerName overrides the name that the certificate must carry.
 	ServerName         string `yaml:"serverName" doc:"name that the brokers' certificates carry; empty: the host connected to"`
 	InsecureSkipVerify bool   `yaml:"insecureSkipVerify" doc:"accept any certificate (for tests only)"`

@@ -186,6 +186,7 @@ func (r Registry) build(file string, doc *settings.Node, o Options) (*Solution, 
 		}
 	}
 	tree.Required(file)
+	tree.ResolveFiles()
 	s := &Solution{tree: tree, Scale: o.Scale}
 	s.Name, s.Title, s.Summary, s.Engine = text(doc, "solution"), text(doc, "title"), text(doc, "summary"), text(doc, "engine")
 	if s.Name != "" && !validName(s.Name) {

@@ -12,6 +12,7 @@
 //	min:"1" max:"9"    bounds, written like the value itself
 //	enum:"a,b"         the only values allowed
 //	required:"true"    must not stay empty
+//	file:"true"        a file's path, relative to the document's folder
 //
 // Fields without a yaml tag do not exist for this package. Fields may be
 // strings, booleans, numbers, types with UnmarshalText, structs, pointers to

@@ -12,6 +12,7 @@ type field struct {
 	key, doc           string
 	env                []string
 	secret, required   bool
+	file               bool // the path of a file
 	enum               []string
 	min, max           string
 	value              reflect.Value // addressable; the section's struct if group is set
@@ -58,6 +59,7 @@ func structFields(v reflect.Value) []*field {
 			key: name, doc: sf.Tag.Get("doc"),
 			env:    list(sf.Tag.Get("env")),
 			secret: sf.Tag.Get("secret") == "true", required: sf.Tag.Get("required") == "true",
+			file: sf.Tag.Get("file") == "true",
 			enum: list(sf.Tag.Get("enum")), min: sf.Tag.Get("min"), max: sf.Tag.Get("max"),
 			value: v.Field(i),
 		})

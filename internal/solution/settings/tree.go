@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"sort"
@@ -177,6 +178,21 @@ func (t *Tree) Origin(path string) Origin {
 		p = p[:i]
 	}
 	return Default
+}
+
+// ResolveFiles makes the paths of files (`file:"true"`) that were written in the
+// document relative to the folder that it is in, so that a solution works from
+// anywhere. Those given on the command line stay relative to where it is typed.
+func (t *Tree) ResolveFiles() {
+	t.walk(t.root, "", func(path string, f *field) {
+		at := t.Origin(path)
+		if !f.file || f.value.Kind() != reflect.String || at.Line == 0 {
+			return
+		}
+		if name := f.value.String(); name != "" && !filepath.IsAbs(name) {
+			f.value.SetString(filepath.Join(filepath.Dir(at.Text), name))
+		}
+	})
 }
 
 // Paths lists the path of every option that holds one value, in document
