@@ -9,6 +9,8 @@
 //     timestamps from the broker's clock (see stamp.go);
 //   - appends are refused with POLICY_VIOLATION, which clients do not repeat,
 //     once the disk is nearly full or a write has failed (see disk.go);
+//   - after a kill, what kfake knows of idempotent producers is rebuilt from
+//     the log (see recover.go), without which a producer's order is lost;
 //   - it is not handed out before what was stored has been read back.
 //
 // What was acknowledged survives SIGKILL of the process. With SyncWrites it
@@ -150,6 +152,9 @@ func (s *Server) start(ctx context.Context, o Options) error {
 	// of an earlier one; and passwords do not stay on disk.
 	if err := s.forgetUsers(); err != nil {
 		return err
+	}
+	if err := recoverLog(o.DataDir); err != nil {
+		return fmt.Errorf("reading data directory %s: %w", o.DataDir, err)
 	}
 	opts := []kfake.Opt{
 		kfake.Ports(o.Port),
