@@ -30,15 +30,7 @@ func bare(ctx context.Context, c *child, url string) (m measured, err error) {
 	}
 	results := make([]record.Result, batchRows)
 	for m.Events < c.events {
-		rows := results[:min(c.events-m.Events, batchRows)]
-		for i := range rows {
-			rows[i] = record.Result{Event: events[i], Offset: m.Events + int64(i)}
-			// Another identity for each round, or the merge would drop it.
-			round := m.Events / batchRows
-			rows[i].ID[0], rows[i].ID[1] = byte(round), byte(round>>8)
-			rows[i].EnqueuedAt = time.Now().UnixMicro()
-			rows[i].ProcessedAt = rows[i].EnqueuedAt
-		}
+		rows := nextRound(results, events, c.events, m.Events)
 		var part measured
 		t := start()
 		n, err := loader.Load(ctx, rows, time.Now().UnixMicro())
@@ -46,11 +38,27 @@ func bare(ctx context.Context, c *child, url string) (m measured, err error) {
 			return m, err
 		}
 		t.stop(&part)
-		m.Events += int64(n)
-		m.Seconds += part.Seconds
-		m.CPUSeconds += part.CPUSeconds
+		m.add(part, n)
 	}
 	return m, nil
+}
+
+func (m *measured) add(part measured, rows int) {
+	m.Events += int64(rows)
+	m.Seconds += part.Seconds
+	m.CPUSeconds += part.CPUSeconds
+}
+
+// nextRound fills results with the next rows of a bare loop: the same payloads
+// each round under other identities, or the merge would drop them.
+func nextRound(results []record.Result, events []record.Event, total, done int64) []record.Result {
+	rows := results[:min(total-done, batchRows)]
+	now, round := time.Now().UnixMicro(), done/batchRows
+	for i := range rows {
+		rows[i] = record.Result{Event: events[i], Offset: done + int64(i), EnqueuedAt: now, ProcessedAt: now}
+		rows[i].ID[0], rows[i].ID[1] = byte(round), byte(round>>8)
+	}
+	return rows
 }
 
 func bareDuckDB(ctx context.Context, c *child) (measured, error) { return bare(ctx, c, "") }

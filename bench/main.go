@@ -60,6 +60,7 @@ type child struct {
 var cases = []benchCase{
 	{name: "raw-kafka", what: "bare franz-go loops, produce and consume at once", run: rawKafka},
 	{name: "relay-kafka", what: "relay + dedupe, transactions into Kafka", limit: "raw-kafka", preload: true, run: relayKafka},
+	{name: "appender-duckdb", what: "textbook loop: appender, staging table, merge", run: appenderDuckDB},
 	{name: "bare-duckdb", what: "bare loop: bulk load and merge", run: bareDuckDB},
 	{name: "relay-duckdb", what: "relay + dedupe into DuckDB", limit: "bare-duckdb", preload: true, run: relayDuckDB},
 	{name: "bare-postgres", what: "bare loop: COPY and merge", run: barePostgres},
