@@ -42,7 +42,7 @@ func TestStoreOverKills(t *testing.T) {
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
+	rnd, pauses := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
 
 	stop := make(chan struct{})
 	done := make(chan map[int32]int64)
@@ -93,7 +93,7 @@ func TestStoreOverKills(t *testing.T) {
 		}
 	}()
 	for range 8 {
-		time.Sleep(time.Duration(50+rnd.IntN(300)) * time.Millisecond)
+		time.Sleep(time.Duration(50+pauses.IntN(300)) * time.Millisecond)
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
