@@ -237,11 +237,14 @@ func hashNumber(b []byte, i int) (uint64, int) {
 		i++
 		for i+8 <= len(b) {
 			w := binary.LittleEndian.Uint64(b[i:])
-			if !eightDigits(w) {
+			k := digitsAhead(w)
+			if k == 0 {
 				break
 			}
-			n = n*1e8 + parseEight(w)
-			i += 8
+			n = n*pow10Int[k] + parseDigitsOf(w, k)
+			if i += k; k < 8 {
+				break
+			}
 		}
 		for ; i < len(b) && isDigit(b[i]); i++ {
 			n = n*10 + uint64(b[i]-'0')
@@ -260,11 +263,14 @@ func hashNumber(b []byte, i int) (uint64, int) {
 	return hashDouble(f, negative), i
 }
 
-// parseEight reads eight decimal digits, the first in the lowest byte: pairs
-// of digits, then of pairs, then of these, are joined by one multiplication
-// each.
-func parseEight(w uint64) uint64 {
-	w -= 0x3030303030303030
+// pow10Int holds 10^0 to 10^8.
+var pow10Int = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
+
+// parseDigitsOf reads the k (1 to 8) decimal digits in the lowest bytes of w.
+// Shifted to the top they have leading zeros; pairs of digits, then pairs of
+// pairs, then these, are joined by one multiplication each.
+func parseDigitsOf(w uint64, k int) uint64 {
+	w = (w - 0x3030303030303030) << (64 - 8*k)
 	w = w*10 + w>>8
 	const mask = 0x000000ff000000ff
 	return (w&mask*(100+1000000<<32) + w>>16&mask*(1+10000<<32)) >> 32

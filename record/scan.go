@@ -185,8 +185,12 @@ func skipNumber(b []byte, i int) int {
 		if i++; i >= len(b) || !isDigit(b[i]) {
 			return ^i
 		}
-		for i+8 <= len(b) && eightDigits(binary.LittleEndian.Uint64(b[i:])) {
-			i += 8
+		for i+8 <= len(b) {
+			n := digitsAhead(binary.LittleEndian.Uint64(b[i:]))
+			i += n
+			if n < 8 {
+				break
+			}
 		}
 		for ; i < len(b) && isDigit(b[i]); i++ {
 		}
@@ -204,10 +208,13 @@ func skipNumber(b []byte, i int) int {
 	return i
 }
 
-// eightDigits tells whether all bytes of w are decimal digits.
-func eightDigits(w uint64) bool {
+// digitsAhead returns how many of the 8 bytes of w, from the lowest on, are
+// decimal digits before one that is not.
+func digitsAhead(w uint64) int {
 	const f0, threes, sixes = 0xf0f0f0f0f0f0f0f0, 0x3030303030303030, 0x0606060606060606
-	return w&f0 == threes && (w+sixes)&f0 == threes
+	// The second term finds : to ?; a carry out of a byte comes from one
+	// that is no digit itself, so the lowest mark is right.
+	return bits.TrailingZeros64((w&f0^threes)|((w+sixes)&f0^threes)) >> 3
 }
 
 // skipLiteral reads true, false or null.

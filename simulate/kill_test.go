@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 
 func killConfig() Config {
 	c := Defaults()
-	c.Rate, c.Events, c.Devices, c.Seed = 0, 60000, 50, 3
+	c.Rate, c.Events, c.Devices, c.Seed = 0, 20000, 50, 3
 	c.Duplicates, c.DuplicateDelay, c.Malformed, c.OutOfOrder = 0.02, connector.Duration(20*time.Millisecond), 0.02, 0.2
 	return c
 }
@@ -43,6 +43,7 @@ func killedSimulator(dir string) error {
 	if err != nil {
 		return err
 	}
+	fmt.Println("ready")
 	_, err = s.Run(context.Background(), (&fileLog{dir: dir}).producer)
 	return err
 }
@@ -107,7 +108,7 @@ func (f *fileLog) run() {
 	var batch []*connector.Message
 	for m := range f.queue {
 		batch = append(batch[:0], m)
-		for len(f.queue) > 0 && len(batch) < 100 {
+		for len(f.queue) > 0 && len(batch) < 20 {
 			batch = append(batch, <-f.queue)
 		}
 		entries, acked = entries[:0], acked[:0]
@@ -126,6 +127,7 @@ func (f *fileLog) run() {
 		if _, err := f.acks.Write(acked); err != nil {
 			panic(err)
 		}
+		time.Sleep(500 * time.Microsecond) // the run shall be killed some twenty times
 	}
 }
 
@@ -222,7 +224,8 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The first kills come early, to hit the beginning too.
-		least := min(kills*4, 60)
+		// Later ones leave ever more time, so that a slow machine gets there.
+		least := kills * 2
 		timer := time.AfterFunc(time.Duration(least+r.IntN(60))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		timer.Stop()
@@ -301,7 +304,7 @@ func checkKilled(t *testing.T, dir string, exited bool) (inDoubt int64, finished
 	if totals.Finished {
 		c := killConfig()
 		noGaps(t, a)
-		if totals.Unique != c.Events || totals.Duplicates < c.Events/100 || totals.Malformed < c.Events/200 {
+		if totals.Unique != c.Events || totals.Duplicates < c.Events/100 || totals.Malformed+countInDoubt(a, record.Malformed) < c.Events/100 {
 			t.Fatalf("in the end %+v", totals)
 		}
 	}

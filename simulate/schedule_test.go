@@ -3,6 +3,8 @@ package simulate
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -352,9 +354,27 @@ func TestAppendFixed(t *testing.T) {
 		decimals int
 		want     string
 	}{{0, 0, "0"}, {0, 2, "0.00"}, {5, 1, "0.5"}, {-5, 2, "-0.05"}, {123456, 3, "123.456"}, {-120, 0, "-120"}, {100, 2, "1.00"},
-		{math.MinInt64, 0, "-9223372036854775808"}, {999999999999999, 14, "9.99999999999999"}} {
+		{math.MinInt64, 0, "-9223372036854775808"}, {math.MinInt64, 15, "-9223.372036854775808"}, {999999999999999, 14, "9.99999999999999"}} {
 		if got := string(appendFixed(nil, c.v, c.decimals)); got != c.want {
 			t.Errorf("%d with %d decimals is %s, want %s", c.v, c.decimals, got, c.want)
+		}
+	}
+	for n := int64(1); n < math.MaxInt64/31; n = n*31/7 + 3 {
+		for decimals := range maxDigits + 1 {
+			got := string(appendFixed(nil, -n, decimals))
+			if want := string(append([]byte("-"), appendWide(nil, uint64(n), decimals)...)); got != want {
+				t.Errorf("-%d with %d decimals is %s, want %s", n, decimals, got, want)
+			}
+		}
+	}
+	for v := range uint64(100_000_000) {
+		if v%9973 != 0 && v%10000 > 1 && v%10000 < 9999 {
+			continue
+		}
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], eightDigits(v))
+		if want := fmt.Sprintf("%08d", v); string(b[:]) != want {
+			t.Fatalf("%s, want %s", b, want)
 		}
 	}
 }
