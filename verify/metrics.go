@@ -90,8 +90,8 @@ type Measured struct {
 	// Throttled counts the requests that services refused for their rate,
 	// Retries the writes that were tried again.
 	Throttled, Retries int64
-	// Commit is how long the store took for a write; Count 0 if not
-	// measured.
+	// Commit is how long after their storedAt rows were committed; Count 0
+	// if not measured.
 	Commit Percentiles
 }
 
@@ -188,7 +188,7 @@ var metrics = func() []metric {
 	all = append(all, percentiles("ingest", "enqueuedAt - createdAt", func(v *Verdict, _ *Measured) Percentiles { return v.Latency.Ingest })...)
 	all = append(all, percentiles("process", "processedAt - enqueuedAt", func(v *Verdict, _ *Measured) Percentiles { return v.Latency.Process })...)
 	all = append(all, percentiles("serve", "storedAt - processedAt", func(v *Verdict, _ *Measured) Percentiles { return v.Latency.Serve })...)
-	return append(all, percentiles("commit", "one write to the store", func(_ *Verdict, m *Measured) Percentiles { return m.Commit })...)
+	return append(all, percentiles("commit", "time from storedAt until the commit was answered", func(_ *Verdict, m *Measured) Percentiles { return m.Commit })...)
 }()
 
 // MetricNames lists the figures that thresholds may name, each with one

@@ -160,8 +160,8 @@ type Interval struct {
 	Warm bool `json:"warm"`
 }
 
-// Latency in milliseconds; see verify.Latency. Commit is how long the store
-// took for one write.
+// Latency in milliseconds; see verify.Latency. Commit is how long after its
+// storedAt a row was committed, which no row can say of itself.
 type Latency struct {
 	EndToEnd  Percentiles  `json:"endToEnd"`
 	Ingest    Percentiles  `json:"ingest"`

@@ -255,7 +255,7 @@ func latencies(r *Report) []latencyRow {
 		{"serve", "processed to stored", r.LatencyMs.Serve},
 	}
 	if c := r.LatencyMs.Commit; c != nil {
-		rows = append(rows, latencyRow{"one write", "in the store", *c})
+		rows = append(rows, latencyRow{"commit", "stored to committed", *c})
 	}
 	return rows
 }
