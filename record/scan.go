@@ -242,6 +242,10 @@ func skipValue(b []byte, i, depth int) int {
 	if i >= len(b) {
 		return ^i
 	}
+	// See hashValue for why numbers come first.
+	if isDigit(b[i]) || b[i] == '-' {
+		return skipNumber(b, i)
+	}
 	switch b[i] {
 	case '"':
 		end, _ := scanString(b, i+1)
@@ -253,8 +257,6 @@ func skipValue(b []byte, i, depth int) int {
 		return skipObject(b, i, depth+1)
 	case '[':
 		return skipArray(b, i, depth+1)
-	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		return skipNumber(b, i)
 	}
 	return skipLiteral(b, i)
 }
