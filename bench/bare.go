@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -18,7 +19,7 @@ const batchRows = 50_000
 func bare(ctx context.Context, c *child, url string) (m measured, err error) {
 	cfg := sqldb.NewConfig()
 	cfg.URL = url
-	loader, err := sqldb.OpenBare(ctx, cfg, connector.Env{Run: "bench", DataDir: c.dir, Log: slog.New(slog.DiscardHandler)})
+	loader, err := sqldb.OpenBare(ctx, cfg, connector.Env{Run: runName(), DataDir: c.dir, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return m, err
 	}
@@ -38,6 +39,9 @@ func bare(ctx context.Context, c *child, url string) (m measured, err error) {
 			return m, err
 		}
 		t.stop(&part)
+		if n != len(rows) {
+			return m, fmt.Errorf("%d of %d rows are new: the table is not this case's own", n, len(rows))
+		}
 		m.add(part, n)
 	}
 	return m, nil

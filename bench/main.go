@@ -166,6 +166,9 @@ func wanted(b benchCase, only string) bool {
 	return i >= 0 && cases[i].limit == b.name
 }
 
+// runName keeps the tables of a case apart from those of any other process.
+func runName() string { return fmt.Sprintf("bench%d", os.Getpid()) }
+
 // spawn runs one case in its own process.
 func spawn(ctx context.Context, c *child, b benchCase) (result, error) {
 	dir := filepath.Join(c.dir, b.name)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"millrace/internal/solution"
 	"millrace/run"
@@ -32,7 +33,7 @@ func stages(ctx context.Context, c *child, steps string, env map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	out, err := run.Run(ctx, cli.Request{Solution: sol, Steps: steps, DataDir: c.dir, Run: "bench", Instance: 1, Instances: 1,
+	out, err := run.Run(ctx, cli.Request{Solution: sol, Steps: steps, DataDir: c.dir, Cleanup: !strings.Contains(steps, "T"), Instance: 1, Instances: 1,
 		Getenv: o.Getenv, Log: slog.New(slog.DiscardHandler), Out: io.Discard, Progress: io.Discard})
 	if err != nil {
 		return nil, err
