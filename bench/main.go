@@ -181,6 +181,7 @@ func spawn(ctx context.Context, c *child, b benchCase) (result, error) {
 			return result{}, fmt.Errorf("filling the log: %w", err)
 		}
 	}
+	syscall.Sync() // what was written before must not be this case's to wait for
 	m, rss, err := self(ctx, b.name, c.events, dir)
 	if err != nil {
 		return result{}, err

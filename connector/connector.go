@@ -15,9 +15,13 @@ import (
 	"millrace/record"
 )
 
-// Unknown is the position of a partition of which nothing is known yet:
-// reading starts at the log's first entry.
+// Unknown is the position of a partition of which a store knows nothing yet.
 const Unknown int64 = -1
+
+// Earliest asks a source to start at the first entry that a partition has,
+// whatever the group committed: a store that keeps positions and has none has
+// stored nothing.
+const Earliest int64 = -2
 
 // Env is what a connector may know of the world around it.
 type Env struct {
@@ -117,9 +121,9 @@ type Position struct {
 // for the same partition is blocked, and must make that Deliver return.
 type Handler interface {
 	// Assign tells that this member now owns the partitions, and returns
-	// where to start reading each of them: an offset, or Unknown for the
-	// group's committed position, else the first entry. No Deliver for
-	// them happens before it returns.
+	// where to start reading each of them: an offset, Earliest, or Unknown
+	// for the group's committed position, else the first entry. No Deliver
+	// for them happens before it returns.
 	Assign(ctx context.Context, partitions []int32) (map[int32]int64, error)
 	// Deliver hands over the next batch of an owned partition. It blocks
 	// while the queues behind it are full: that is the back-pressure. A

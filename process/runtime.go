@@ -41,6 +41,10 @@ type Options struct {
 	// DrainTimeout bounds how long Revoke waits for writes; default 20 s.
 	// It must be shorter than the group's rebalance timeout.
 	DrainTimeout time.Duration
+	// KeepsPositions says that the writer's positions are the truth: a
+	// partition without one is read from its first entry, whatever the
+	// group has committed.
+	KeepsPositions bool
 	// Snapshots keeps task state; nil: state is rebuilt from the log.
 	Snapshots     *Snapshots
 	SnapshotEvery time.Duration // default 30 s
@@ -177,6 +181,9 @@ func (r *Runtime) Assign(ctx context.Context, partitions []int32) (map[int32]int
 			return nil, r.cause(fmt.Errorf("recovering the state of partition %d at position %d: %w", p, pos, err))
 		}
 		starts[p] = pos
+		if pos == connector.Unknown && r.opts.KeepsPositions {
+			starts[p] = connector.Earliest
+		}
 		fresh = append(fresh, o)
 	}
 	r.mu.Lock()

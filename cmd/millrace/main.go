@@ -23,9 +23,9 @@ const sameSignal = 200 * time.Millisecond
 func main() {
 	if os.Getenv("GOGC") == "" {
 		// Nearly all of the heap is payloads, which the collector does not
-		// look into: collecting often is cheap, and halves what a full
+		// look into: collecting often is cheap, and bounds what a full
 		// queue costs.
-		debug.SetGCPercent(40)
+		debug.SetGCPercent(70)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)

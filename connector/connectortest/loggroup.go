@@ -329,6 +329,11 @@ func testPositions(t *testing.T, factory LogFactory) {
 	if first[0] != 11 || first[1] != 13 {
 		t.Errorf("began at %v, want the committed 11 and 13", first)
 	}
+	// Earliest is the first entry, wherever the group stands.
+	first = firstDelivered(t, l, "unknown", map[int32]int64{0: connector.Earliest, 1: connector.Earliest}, nil)
+	if first[0] != 0 || first[1] != 0 {
+		t.Errorf("asked for the first entries, began at %v", first)
+	}
 	// Nobody owns anything any more: a commit is ignored.
 	src, err := l.Source(testContext(t), "unknown")
 	if err != nil {

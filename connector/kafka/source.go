@@ -289,6 +289,9 @@ func (s *source) startOffsets(_ context.Context, m map[string]map[int32]kgo.Offs
 		case o == nil:
 			// The handler refused; Run is ending.
 			delete(m[s.log.topic], p)
+		case o.start == connector.Earliest:
+			m[s.log.topic][p] = kgo.NewOffset().AtStart()
+			o.setNext(0)
 		case o.start != connector.Unknown:
 			m[s.log.topic][p] = kgo.NewOffset().At(o.start)
 		default:

@@ -38,7 +38,7 @@ type Config struct {
 
 // NewConfig returns the defaults.
 func NewConfig() *Config {
-	return &Config{Table: "events", Layout: Columnstore, MaxRows: 50_000, Writers: 2,
+	return &Config{Table: "events", Layout: Columnstore, MaxRows: 24_576, Writers: 2,
 		MemoryLimit: 160 << 20, Threads: 2, Checkpoint: 16 << 20}
 }
 
