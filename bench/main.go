@@ -14,6 +14,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,6 +85,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	events := flag.Int64("events", 1_000_000, "events of each case")
+	times := flag.Int("n", 1, "runs of each case; the median counts")
 	only := flag.String("only", "", "run this case and its limit only")
 	out := flag.String("out", "", "write the results as JSON to this file")
 	as := flag.String("case", "", "internal: run as this case's process")
@@ -94,7 +96,7 @@ func main() {
 	if *as != "" {
 		err = asChild(ctx, *as, c)
 	} else {
-		err = table(ctx, c, *only, *out)
+		err = table(ctx, c, max(*times, 1), *only, *out)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -119,7 +121,7 @@ func asChild(ctx context.Context, name string, c *child) error {
 }
 
 // table runs the cases and prints them.
-func table(ctx context.Context, c *child, only, out string) error {
+func table(ctx context.Context, c *child, times int, only, out string) error {
 	if c.dir == "" {
 		dir, err := os.MkdirTemp("", "millrace-bench-")
 		if err != nil {
@@ -129,7 +131,12 @@ func table(ctx context.Context, c *child, only, out string) error {
 		c.dir = dir
 	}
 	m := report.ThisMachine()
-	fmt.Printf("%d events a case; %d cores, %s, %s, commit %s\n\n", c.events, m.CPUs, m.Model, m.Go, m.Commit)
+	if m.Commit == "" || m.Commit == "unknown" { // built without version control stamps
+		if head, err := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD").Output(); err == nil {
+			m.Commit = strings.TrimSpace(string(head))
+		}
+	}
+	fmt.Printf("%d events a case, median of %d; %d cores, %s, %s, commit %s\n\n", c.events, times, m.CPUs, m.Model, m.Go, m.Commit)
 	fmt.Printf("%-16s %12s %9s %9s  %s\n", "case", "events/s", "CPU s/M", "peak MB", "of its limit")
 	var results []result
 	for _, b := range cases {
@@ -140,7 +147,7 @@ func table(ctx context.Context, c *child, only, out string) error {
 			fmt.Printf("%-16s %12s  (MILLRACE_TEST_POSTGRES is not set)\n", b.name, "-")
 			continue
 		}
-		r, err := spawn(ctx, c, b)
+		r, err := median(ctx, c, b, times)
 		if err != nil {
 			return fmt.Errorf("case %s: %w", b.name, err)
 		}
@@ -164,6 +171,20 @@ func wanted(b benchCase, only string) bool {
 	}
 	i := slices.IndexFunc(cases, func(o benchCase) bool { return o.name == only })
 	return i >= 0 && cases[i].limit == b.name
+}
+
+// median runs a case several times and returns the run with the median speed.
+func median(ctx context.Context, c *child, b benchCase, times int) (result, error) {
+	var runs []result
+	for range times {
+		r, err := spawn(ctx, c, b)
+		if err != nil {
+			return result{}, err
+		}
+		runs = append(runs, r)
+	}
+	slices.SortFunc(runs, func(x, y result) int { return cmp.Compare(x.EventsPerSecond, y.EventsPerSecond) })
+	return runs[len(runs)/2], nil
 }
 
 // runName keeps the tables of a case apart from those of any other process.
