@@ -45,9 +45,13 @@ func (s *fakeSource) Close() error { s.log.closed++; return nil }
 type fakeSession struct {
 	connector.Handler
 	stopped *int
+	failed  chan struct{}
+	err     error
 }
 
-func (s fakeSession) Stop() { *s.stopped++ }
+func (s fakeSession) Stop()                   { *s.stopped++ }
+func (s fakeSession) Failed() <-chan struct{} { return s.failed }
+func (s fakeSession) Err() error              { return s.err }
 
 func reader(l *fakeLog, stopped *int) *Reader {
 	return &Reader{Log: l, Group: "g", Logger: slog.New(slog.DiscardHandler),
@@ -110,5 +114,22 @@ func TestBacklog(t *testing.T) {
 		if err != nil || behind != step.behind || total != step.total {
 			t.Fatalf("%v: behind %d of %d, %v; want %d of %d", step.positions, behind, total, err, step.behind, step.total)
 		}
+	}
+}
+
+// TestReaderNoticesAFailureWhileNothingArrives: the last unit of a stream can
+// fail when no delivery will ever tell the source.
+func TestReaderNoticesAFailureWhileNothingArrives(t *testing.T) {
+	t.Parallel()
+	full := errors.New("no space left on device")
+	stopped := 0
+	r := reader(&fakeLog{}, &stopped)
+	r.NewSession = func(connector.Source) Session {
+		s := fakeSession{stopped: &stopped, failed: make(chan struct{}), err: full}
+		close(s.failed)
+		return s
+	}
+	if err := r.Run(t.Context()); !errors.Is(err, full) || stopped != 1 {
+		t.Fatalf("error %v, %d stopped", err, stopped)
 	}
 }

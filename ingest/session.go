@@ -23,6 +23,10 @@ type Opener interface {
 // Session handles what one group session delivers, and is stopped after it.
 type Session interface {
 	connector.Handler
+	// Failed is closed when the session can go on no longer; Err then says
+	// why. It may fail while nothing is being delivered.
+	Failed() <-chan struct{}
+	Err() error
 	// Stop gives up what is still under way.
 	Stop()
 }
@@ -93,7 +97,24 @@ func (r *Reader) session(ctx context.Context) (err error) {
 		s.Stop()
 		err = errors.Join(err, src.Close())
 	}()
-	return src.Run(ctx, s)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-s.Failed():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err = src.Run(ctx, s)
+	cancel()
+	<-watched
+	if failure := s.Err(); failure != nil {
+		return failure // rather than what it led to
+	}
+	return err
 }
 
 // Counts returns how many sessions were begun and how many ended fenced.

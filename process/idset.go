@@ -28,9 +28,10 @@ type idSet struct {
 	buckets []uint32 // 0: never used
 	used    int      // slots with a bucket, expired ones included
 
-	// cut counts how often the oldest bucket was given up early because
-	// the memory bound was reached.
-	cut int64
+	// cut counts the IDs that were given up early because the memory
+	// bound was reached; onCut, if set, is told.
+	cut   int64
+	onCut func(ids int)
 }
 
 const (
@@ -127,7 +128,10 @@ func (s *idSet) rehash() {
 	for b := s.floor; slotsFor(live) > s.maxSlots; b++ {
 		if n := perBucket[b]; n > 0 {
 			live -= n
-			s.cut++
+			s.cut += int64(n)
+			if s.onCut != nil {
+				s.onCut(n)
+			}
 		}
 		s.floor = b + 1
 	}

@@ -220,7 +220,6 @@ func (l *lane) drain(ctx context.Context, o *ownership) bool {
 // write is the lane's second goroutine: it stores units one after the other,
 // which is what keeps a partition's results in order (I2).
 func (l *lane) write() {
-	commits := newGroupCommits(l.r)
 	for {
 		var u *unit
 		select {
@@ -228,7 +227,7 @@ func (l *lane) write() {
 		case <-l.r.hard.Done():
 			return
 		}
-		if err := l.store(u, commits); err != nil {
+		if err := l.store(u); err != nil {
 			l.r.fail(err)
 			return
 		}
@@ -240,7 +239,7 @@ func (l *lane) write() {
 	}
 }
 
-func (l *lane) store(u *unit, commits *groupCommits) error {
+func (l *lane) store(u *unit) error {
 	u.dropLost()
 	w := connector.Write{Results: u.out.Results}
 	inputs := int64(0)
@@ -255,7 +254,7 @@ func (l *lane) store(u *unit, commits *groupCommits) error {
 		if fencedOnly(err, u.spans) {
 			// Revoked while this write was under way (its drain ran out
 			// of time): the rest of the unit is still ours.
-			return l.store(u, commits)
+			return l.store(u)
 		}
 		return err
 	}
@@ -268,7 +267,7 @@ func (l *lane) store(u *unit, commits *groupCommits) error {
 			l.r.opts.Snapshots.publish(l.r.engine.Name(), s.state)
 		}
 	}
-	commits.add(u.spans)
+	l.r.commits.add(u.spans)
 	return nil
 }
 
@@ -307,38 +306,4 @@ func fencedOnly(err error, spans []span) bool {
 		}
 	}
 	return true
-}
-
-// groupCommits tells the log's group about stored positions, at most once per
-// CommitEvery: the store's positions are what counts, the group's are for
-// people and for stores that keep none.
-type groupCommits struct {
-	r       *Runtime
-	pending map[int32]int64
-	last    time.Time
-}
-
-func newGroupCommits(r *Runtime) *groupCommits {
-	return &groupCommits{r: r, pending: make(map[int32]int64)}
-}
-
-func (g *groupCommits) add(spans []span) {
-	if g.r.group == nil {
-		return
-	}
-	for _, s := range spans {
-		g.pending[s.o.partition] = s.to
-	}
-	if time.Since(g.last) < g.r.opts.CommitEvery {
-		return
-	}
-	g.last = time.Now()
-	positions := make([]connector.Position, 0, len(g.pending))
-	for p, pos := range g.pending {
-		positions = append(positions, connector.Position{Partition: p, Offset: pos})
-	}
-	clear(g.pending)
-	if err := g.r.group.Commit(g.r.hard, positions); err != nil && g.r.hard.Err() == nil {
-		g.r.opts.Log.Debug("group commit failed; the next one covers it", "error", err)
-	}
 }

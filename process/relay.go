@@ -49,6 +49,11 @@ func (c *RelayConfig) Validate() []error {
 // time. It runs one task per partition, which is enough because producers key
 // by device, so copies of an event share a partition.
 type Relay struct {
+	// OnForgotten, if set before the first task is made, is told how many
+	// event IDs were forgotten before the horizon because dedupe.maxBytes
+	// was reached. It is called from the tasks' goroutines.
+	OnForgotten func(ids int)
+
 	cfg        RelayConfig
 	partitions int
 	now        func() int64
@@ -78,6 +83,7 @@ func (r *Relay) NewTask(partition int32) Task {
 	t := &relayTask{r: r, partition: partition}
 	if h := r.cfg.Dedupe.Horizon.D(); h > 0 {
 		t.seen = newIDSet(h.Microseconds(), int64(r.cfg.Dedupe.MaxBytes)/int64(r.partitions))
+		t.seen.onCut = r.OnForgotten
 	}
 	return t
 }

@@ -87,11 +87,12 @@ type Runtime struct {
 
 	// hard ends when nothing may be written any more: on Stop's deadline
 	// or the first failure.
-	hard   context.Context
-	abort  context.CancelCauseFunc
-	lanes  []*lane
-	done   sync.WaitGroup
-	closed sync.Once
+	hard    context.Context
+	abort   context.CancelCauseFunc
+	commits *groupCommits
+	lanes   []*lane
+	done    sync.WaitGroup
+	closed  sync.Once
 
 	mu    sync.Mutex
 	owned map[int32]*ownership
@@ -121,6 +122,9 @@ func NewRuntime(engine Engine, log Log, writer Writer, group Committer, stats *S
 	r := &Runtime{engine: engine, log: log, writer: writer, group: group, opts: opts, stats: stats,
 		owned: make(map[int32]*ownership)}
 	r.hard, r.abort = context.WithCancelCause(context.Background())
+	r.commits = newGroupCommits(r)
+	r.done.Add(1)
+	go func() { defer r.done.Done(); r.commits.run() }()
 	for range opts.Lanes {
 		l := newLane(r)
 		r.lanes = append(r.lanes, l)
@@ -141,6 +145,9 @@ func (r *Runtime) Stop() {
 }
 
 var errStopped = errors.New("the processing runtime has stopped")
+
+// Failed is closed when the runtime has failed (Err says why) or was stopped.
+func (r *Runtime) Failed() <-chan struct{} { return r.hard.Done() }
 
 // Err returns why the runtime failed, or nil.
 func (r *Runtime) Err() error {
@@ -169,13 +176,13 @@ func (r *Runtime) Assign(ctx context.Context, partitions []int32) (map[int32]int
 	}
 	starts := make(map[int32]int64, len(partitions))
 	fresh := make([]*ownership, 0, len(partitions))
-	for _, p := range partitions {
+	for i, p := range partitions {
 		pos, ok := positions[p]
 		if !ok {
 			pos = connector.Unknown
 		}
 		o := &ownership{partition: p, lane: r.lanes[int(p)%len(r.lanes)], task: r.engine.NewTask(p),
-			next: pos, lastSnapshot: time.Now(), gone: make(chan struct{})}
+			next: pos, lastSnapshot: r.staggered(i, len(partitions)), gone: make(chan struct{})}
 		o.committed.Store(pos)
 		if err := r.recover(ctx, o); err != nil {
 			return nil, r.cause(fmt.Errorf("recovering the state of partition %d at position %d: %w", p, pos, err))
@@ -193,6 +200,12 @@ func (r *Runtime) Assign(ctx context.Context, partitions []int32) (map[int32]int
 		r.stats.position(o.partition, o.next)
 	}
 	return starts, nil
+}
+
+// staggered is when the i-th of n partitions is taken to have had its last
+// snapshot, so that those assigned together do not all fall due together.
+func (r *Runtime) staggered(i, n int) time.Time {
+	return time.Now().Add(-r.opts.SnapshotEvery * time.Duration(i) / time.Duration(n))
 }
 
 // whileAlive returns a context that also ends when the runtime fails.
@@ -249,13 +262,13 @@ func (r *Runtime) Revoke(ctx context.Context, partitions []int32, lost bool) {
 		return
 	}
 	// The group's own deadline may be shorter than ours; ctx carries it.
-	ctx, cancel := context.WithTimeout(ctx, r.opts.DrainTimeout)
+	within, cancel := context.WithTimeout(ctx, r.opts.DrainTimeout)
 	defer cancel()
+	late := 0
 	var drained []connector.Position
 	for _, o := range leaving {
-		if !lost && !o.lane.drain(ctx, o) {
-			r.opts.Log.Warn("partition revoked before its last results could be stored; its next owner repeats them",
-				"partition", o.partition)
+		if !lost && !o.lane.drain(within, o) {
+			late++
 		}
 		o.lost.Store(true)
 		if pos := o.committed.Load(); !lost && pos >= 0 {
@@ -263,7 +276,13 @@ func (r *Runtime) Revoke(ctx context.Context, partitions []int32, lost bool) {
 		}
 		r.stats.forget(o.partition)
 	}
+	if late > 0 && r.Err() == nil {
+		r.opts.Log.Warn("partitions were given up before their last results could be stored; their next owner repeats them",
+			"partitions", late)
+	}
 	if len(drained) > 0 && r.group != nil {
+		ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+		defer cancel()
 		if err := r.group.Commit(ctx, drained); err != nil {
 			r.opts.Log.Debug("final group commit", "error", err)
 		}

@@ -1,10 +1,12 @@
 package process
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,5 +194,59 @@ func TestFencedSessionEnds(t *testing.T) {
 	}
 	if err := a.rt.Err(); err != nil && connector.ActionOf(err) != connector.Fenced {
 		t.Fatalf("the fenced worker failed with %v", err)
+	}
+}
+
+// TestFailureShowsWithoutADelivery: the write of the last unit fails for good
+// and nothing else is delivered; the runtime must say so by itself.
+func TestFailureShowsWithoutADelivery(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 4, 1, 50)
+	writer := &worldWriter{world: w, epochs: map[int32]int{}, maxRows: 1} // refuses larger units
+	rt := NewRuntime(NewRelay(*NewRelayConfig(), 1), w, writer, nil, NewStats(), Options{Linger: time.Millisecond})
+	defer rt.Stop()
+	if _, err := rt.Assign(t.Context(), []int32{0}); err != nil {
+		t.Fatal(err)
+	}
+	if err := rt.Deliver(t.Context(), batchOf(w, 0, 0, 50)); err != nil {
+		t.Fatal(err)
+	}
+	<-rt.Failed()
+	if err := rt.Err(); err == nil || !strings.Contains(err.Error(), "the bound is 1") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// committer remembers what the group was told.
+type committer struct{ positions chan connector.Position }
+
+func (c *committer) Commit(_ context.Context, positions []connector.Position) error {
+	for _, p := range positions {
+		c.positions <- p
+	}
+	return nil
+}
+
+// TestGroupLearnsTheTail: the group is told the last position also when
+// nothing follows, as other workers and tools go by it.
+func TestGroupLearnsTheTail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 5, 1, 50)
+	group := &committer{positions: make(chan connector.Position, 100)}
+	rt := NewRuntime(NewRelay(*NewRelayConfig(), 1), w, &worldWriter{world: w, epochs: map[int32]int{}}, group, NewStats(),
+		Options{Linger: time.Millisecond, CommitEvery: 5 * time.Millisecond})
+	defer rt.Stop()
+	if _, err := rt.Assign(t.Context(), []int32{0}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		if err := rt.Deliver(t.Context(), batchOf(w, 0, i, i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for p := range group.positions {
+		if p.Offset == w.end(0) {
+			return
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -21,11 +22,14 @@ import (
 // Several workers may share the folder: a file's content follows from its
 // position, so whoever writes it writes the same.
 type Snapshots struct {
-	dir   string
-	log   *slog.Logger
-	queue chan *publication
-	done  sync.WaitGroup
-	once  sync.Once
+	dir  string
+	log  *slog.Logger
+	wake chan struct{}
+	done sync.WaitGroup
+	once sync.Once
+
+	mu      sync.Mutex
+	waiting map[int32]*publication
 }
 
 type publication struct {
@@ -52,35 +56,63 @@ func OpenSnapshots(dir string, log *slog.Logger) (*Snapshots, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("creating the snapshot folder: %w", err)
 	}
-	s := &Snapshots{dir: dir, log: log, queue: make(chan *publication, 4)}
+	s := &Snapshots{dir: dir, log: log, wake: make(chan struct{}, 1), waiting: make(map[int32]*publication)}
+	s.removeTorn()
 	s.done.Add(1)
 	go s.run()
 	return s, nil
 }
 
-// Close waits for what is being written.
+// removeTorn deletes what a kill in the middle of save left, unless it is so
+// young that another worker may be writing it.
+func (s *Snapshots) removeTorn() {
+	paths, _ := filepath.Glob(filepath.Join(s.dir, "tmp-*"))
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > time.Minute {
+			_ = os.Remove(path) // it may be gone already
+		}
+	}
+}
+
+// Close writes what is waiting. Nothing may be published any more.
 func (s *Snapshots) Close() {
-	s.once.Do(func() { close(s.queue) })
+	s.once.Do(func() { close(s.wake) })
 	s.done.Wait()
 }
 
-// publish hands a state to the background writer; when that is behind, the
-// state is dropped, because a later one serves as well.
+// publish hands a state to the background writer. While that is behind, only
+// the newest state of each partition waits.
 func (s *Snapshots) publish(engine string, p *pendingSnapshot) {
+	s.mu.Lock()
+	s.waiting[p.partition] = &publication{engine, p}
+	s.mu.Unlock()
 	select {
-	case s.queue <- &publication{engine, p}:
+	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
 func (s *Snapshots) run() {
 	defer s.done.Done()
-	for p := range s.queue {
-		if err := s.save(p.engine, p.pendingSnapshot); err != nil {
-			// Losing a snapshot costs a longer replay, nothing else.
-			s.log.Warn("snapshot not written", "partition", p.partition, "error", err)
+	for more := true; more; {
+		_, more = <-s.wake
+		for p := s.take(); p != nil; p = s.take() {
+			if err := s.save(p.engine, p.pendingSnapshot); err != nil {
+				// Losing a snapshot costs a longer replay, nothing else.
+				s.log.Warn("snapshot not written", "partition", p.partition, "error", err)
+			}
 		}
 	}
+}
+
+func (s *Snapshots) take() *publication {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p, publication := range s.waiting {
+		delete(s.waiting, p)
+		return publication
+	}
+	return nil
 }
 
 func (s *Snapshots) save(engine string, p *pendingSnapshot) error {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync"
 
 	"millrace/connector"
 	"millrace/connector/kafka"
@@ -48,8 +49,15 @@ var standins = map[string]func(ctx context.Context, dataDir string, log *slog.Lo
 }
 
 // engines make the processing engine of a kind from its configuration.
-var engines = map[string]func(cfg any, partitions int) process.Engine{
-	"relay": func(cfg any, partitions int) process.Engine {
-		return process.NewRelay(*cfg.(*process.RelayConfig), partitions)
+var engines = map[string]func(cfg any, partitions int, log *slog.Logger) process.Engine{
+	"relay": func(cfg any, partitions int, log *slog.Logger) process.Engine {
+		relay := process.NewRelay(*cfg.(*process.RelayConfig), partitions)
+		var once sync.Once
+		relay.OnForgotten = func(int) {
+			once.Do(func() {
+				log.Warn("dedupe.maxBytes is reached: events are recognised for less than the horizon")
+			})
+		}
+		return relay
 	},
 }

@@ -92,8 +92,9 @@ func (s *session) work(ctx context.Context) error {
 	}
 	if s.q.Drain {
 		s.gather.enter(metrics.Draining)
-		if err := s.worker.drained(running, s.services.log, groupName(&s.q)); err == nil {
-			return stages.stop()
+		err := s.worker.drained(running, s.services.log, groupName(&s.q))
+		if running.Err() == nil {
+			return errors.Join(err, stages.stop())
 		}
 	}
 	<-running.Done()

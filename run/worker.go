@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -25,11 +26,11 @@ type worker struct {
 
 // newWorker makes a worker over services that have been prepared.
 func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
-	make, ok := engines[q.Solution.ProcessKind]
+	newEngine, ok := engines[q.Solution.ProcessKind]
 	if !ok {
 		return nil, fmt.Errorf("no engine of kind %q", q.Solution.ProcessKind)
 	}
-	engine := make(q.Solution.Process, s.partitions)
+	engine := newEngine(q.Solution.Process, s.partitions, q.Log)
 	w := &worker{processed: process.NewStats(), served: serve.NewStats(), backlog: ingest.NewBacklog(s.log)}
 	var err error
 	if w.snapshots, err = process.OpenSnapshots(d.file("state"), q.Log); err != nil {
@@ -39,8 +40,8 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	name := fmt.Sprintf("%s/%d", host, os.Getpid())
 	writer := serve.NewWriter(s.store, s.dead, name, w.served, q.Log)
 	traits := s.store.Traits()
-	opts := process.Options{KeepsPositions: traits.Kind == connector.Transactional, Lanes: traits.Writers, MaxRows: traits.MaxRows, Linger: traits.Linger,
-		Snapshots: w.snapshots, Log: q.Log}
+	opts := process.Options{KeepsPositions: traits.Kind == connector.Transactional, Lanes: traits.Writers,
+		MaxRows: traits.MaxRows, Linger: traits.Linger, Snapshots: w.snapshots, Log: q.Log}
 	w.reader = &ingest.Reader{Log: s.log, Group: groupName(q), Logger: q.Log,
 		NewSession: func(src connector.Source) ingest.Session {
 			return process.NewRuntime(engine, s.log, writer, src, w.processed, opts)
@@ -76,7 +77,7 @@ func (w *worker) drained(ctx context.Context, log connector.Log, group string) e
 	for {
 		behind, err := w.behind(ctx, log, group)
 		switch {
-		case err != nil && connector.ActionOf(err) != connector.Retry:
+		case err != nil && !away(err):
 			return err
 		case err == nil && behind == 0:
 			return nil
@@ -87,6 +88,13 @@ func (w *worker) drained(ctx context.Context, log connector.Log, group string) e
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// away tells errors that pass: the producer and the group wait for a log that
+// does not answer, and so does whoever waits for them.
+func away(err error) bool {
+	_, unreachable := errors.AsType[*connector.Unreachable](err)
+	return unreachable || connector.ActionOf(err) == connector.Retry
 }
 
 // behind counts the entries that are not stored. This worker's own positions

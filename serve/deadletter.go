@@ -10,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
+	"millrace/connector"
 	"millrace/record"
 )
 
@@ -106,9 +108,16 @@ func (d *DeadLetterFile) Write(_ context.Context, letters []record.DeadLetter) e
 	defer d.mu.Unlock()
 	if _, err := d.f.Write(lines); err != nil {
 		// Part of a line may be there: the next write must not join it.
-		return errors.Join(fmt.Errorf("appending dead letters: %w", err), d.endTornLine())
+		return errors.Join(hinted(fmt.Errorf("appending dead letters: %w", err)), d.endTornLine())
 	}
 	return nil
+}
+
+func hinted(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &connector.Hinted{Err: err, Hint: "free some space; the run can be continued with the same --data-dir"}
+	}
+	return err
 }
 
 // Scan implements connector.DeadLetters.
