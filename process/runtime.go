@@ -38,8 +38,8 @@ type Options struct {
 	Lanes   int           // goroutines that process; default 1
 	MaxRows int           // bound of one Write's results; default 50,000
 	Linger  time.Duration // how long a result may wait for company; default 200 ms
-	// DrainTimeout bounds how long Revoke waits for writes; default 20 s.
-	// It must be shorter than the group's rebalance timeout.
+	// DrainTimeout bounds how long Revoke waits for writes; default 20 s,
+	// and never more than two thirds of what Revoke's ctx allows.
 	DrainTimeout time.Duration
 	// KeepsPositions says that the writer's positions are the truth: a
 	// partition without one is read from its first entry, whatever the
@@ -261,8 +261,13 @@ func (r *Runtime) Revoke(ctx context.Context, partitions []int32, lost bool) {
 	if len(leaving) == 0 {
 		return
 	}
-	// The group's own deadline may be shorter than ours; ctx carries it.
-	within, cancel := context.WithTimeout(ctx, r.opts.DrainTimeout)
+	// The group's own deadline may be shorter than ours; ctx carries it. A
+	// part of it is left for the final commit.
+	timeout := r.opts.DrainTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline)*2/3)
+	}
+	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	late := 0
 	var drained []connector.Position

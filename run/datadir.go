@@ -110,11 +110,16 @@ func (d *dataDir) load(run, solution string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	given := run
 	if run == "" {
 		run = newRunName()
 	}
 	d.manifest = manifest{Format: manifestFormat, Run: run, Solution: solution, Started: time.Now().UTC()}
-	return d.save()
+	err = d.write(os.Link) // which fails if another stage was first
+	if errors.Is(err, fs.ErrExist) {
+		return d.read(given, solution)
+	}
+	return err
 }
 
 // read reads the manifest of an existing run; fs.ErrNotExist says that there
@@ -141,16 +146,25 @@ func (d *dataDir) read(run, solution string) error {
 // runs are told apart, not ordered.
 func newRunName() string { return "r" + strings.ToLower(rand.Text()[:7]) }
 
-func (d *dataDir) save() error {
+// save replaces the manifest.
+func (d *dataDir) save() error { return d.write(os.Rename) }
+
+// write puts the manifest in its place, whole, by publish.
+func (d *dataDir) write(publish func(from, to string) error) error {
 	data, err := json.MarshalIndent(&d.manifest, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding run.json: %w", err)
 	}
-	tmp := d.file("run.json.tmp")
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o644); err != nil {
+	tmp, err := os.CreateTemp(d.path, "run.json.*")
+	if err != nil {
 		return unwritable(d.path, err)
 	}
-	if err := os.Rename(tmp, d.file("run.json")); err != nil {
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(append(data, '\n'))
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return unwritable(d.path, err)
+	}
+	if err := publish(tmp.Name(), d.file("run.json")); err != nil {
 		return unwritable(d.path, err)
 	}
 	return nil

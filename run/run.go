@@ -84,7 +84,7 @@ func begin(ctx context.Context, q cli.Request, steps string, exclusive bool) (*s
 		if q.Log.Enabled(ctx, slog.LevelDebug) {
 			level = slog.LevelDebug
 		}
-		s.q.Log = slog.New(slog.NewTextHandler(s.display, &slog.HandlerOptions{Level: level}))
+		s.q.Log = slog.New(progress.NewLogHandler(s.display, level))
 	}
 	var err error
 	if s.dir, err = openDataDir(q.DataDir, q.Run, q.Solution.Name, exclusive); err != nil {

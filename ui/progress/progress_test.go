@@ -2,7 +2,9 @@ package progress
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -75,5 +77,19 @@ func TestLiveFits(t *testing.T) {
 	}
 	if got, want := strings.Count(out.String(), "a log line"), len(samples()); got != want {
 		t.Errorf("%d log lines, want %d", got, want)
+	}
+}
+
+func TestLogHandler(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := slog.New(NewLogHandler(&out, slog.LevelWarn)).With("store", "events")
+	log.Info("not shown")
+	log.Warn("store does not answer; trying until it does", "what", "writing to the store", "error", errors.New("connection\nrefused"))
+	want := `warning: store does not answer; trying until it does (store: events) (what:
+  writing to the store) (error: connection refused)
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 }
