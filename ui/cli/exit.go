@@ -78,6 +78,9 @@ func printError(w io.Writer, err error, interrupted bool) {
 		return
 	case code == ExitInterrupted:
 		fmt.Fprintln(w, "millrace: interrupted")
+		for _, other := range besides(err, context.Canceled) {
+			fmt.Fprintf(w, "millrace: %s\n", oneLine(settings.Mask(other.Error())))
+		}
 	case errors.As(err, &problems) && len(problems) > 1:
 		fmt.Fprintf(w, "millrace: %d problems in the configuration:\n", len(problems))
 		for _, line := range strings.Split(problems.Error(), "\n") {
@@ -89,6 +92,23 @@ func printError(w io.Writer, err error, interrupted bool) {
 	if hint := hintOf(err); hint != "" {
 		fmt.Fprintf(w, "  hint: %s\n", hint)
 	}
+}
+
+// besides returns the errors joined in err that are not what, such as a store
+// that could not be closed after an interruption.
+func besides(err, what error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		if errors.Is(err, what) {
+			return nil
+		}
+		return []error{err}
+	}
+	var rest []error
+	for _, e := range joined.Unwrap() {
+		rest = append(rest, besides(e, what)...)
+	}
+	return rest
 }
 
 // hintOf is the hint nearest to the surface of err.
