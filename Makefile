@@ -52,7 +52,7 @@ race: go-present ## the tests with the race detector, without starting services
 
 bench: go-present ## benchmarks as ratios to their limits, with real services
 	@test/services/install.sh test
-	test/services/with.sh go run ./bench -n 3
+	test/services/with.sh go run ./bench -n 3 -out bench/results/$$(date +%F).json
 
 soak: build ## the first solution for a long time: SOAK=30m
 	bin/millrace run $(SOLUTION) -t 5 --duration $(SOAK) --report bin/soak.html
