@@ -168,6 +168,9 @@ type LedgerFile struct {
 	TornBytes int64
 	// Active is how long the simulator ran, interruptions left out.
 	Active time.Duration
+	// Continued is how often the run was interrupted after it had begun to
+	// send, and continued.
+	Continued int
 }
 
 // LedgerInfo is what all ledger files of a folder say together.

@@ -149,6 +149,8 @@ type ledgerReader struct {
 	close   closing
 	totals  LedgerTotals
 	active  time.Duration
+	// continued counts the resume blocks that have entries before them.
+	continued int
 	// session is when the present session began, seen the last time known
 	// of it.
 	session, seen int64
@@ -232,7 +234,7 @@ func (r *ledgerReader) read(fn func(*Entry) error) (*LedgerFile, error) {
 		t.Offered = t.Sent
 	}
 	t.Unsent = t.Offered - t.Acked
-	return &LedgerFile{Path: r.path, Header: r.header, Totals: r.totals, TornBytes: r.size - r.end, Active: r.active}, nil
+	return &LedgerFile{Path: r.path, Header: r.header, Totals: r.totals, TornBytes: r.size - r.end, Active: r.active, Continued: r.continued}, nil
 }
 
 // resolve is the first pass.
@@ -261,6 +263,9 @@ func (r *ledgerReader) resolve() error {
 			var s resuming
 			if err = json.Unmarshal(payload, &s); err != nil {
 				return r.corrupt(at, "a resume block cannot be read: %v", err)
+			}
+			if r.entries > 0 {
+				r.continued++
 			}
 			r.endSession()
 			r.session, r.seen = s.At, s.At

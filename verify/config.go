@@ -15,7 +15,7 @@ const (
 // Threshold is one entry of verify.thresholds.
 type Threshold struct {
 	Check string `yaml:"check" required:"true" doc:"what must hold: a figure, a comparison, a value: latency.endToEnd.p99 < 1s"`
-	When  string `yaml:"when" enum:"always,paced" doc:"paced: only in runs that have a rate to keep"`
+	When  string `yaml:"when" enum:"always,paced" doc:"paced: only in runs that have a rate to keep and were not interrupted"`
 }
 
 // Config is the verify section of a solution; see Defaults.

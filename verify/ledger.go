@@ -122,19 +122,31 @@ func (r *reader) findHeldBack(info *record.LedgerInfo) {
 	}
 }
 
+// pace is the rate that a run has to hold, by what its simulators wrote down
+// of it; ramps and bursts have none.
+func pace(h *record.LedgerHeader) float64 {
+	if s := h.Settings["schedule"]; s != "" && s != "constant" {
+		return 0
+	}
+	return h.Rate
+}
+
 // allInstances checks that the ledgers of all simulators are there: without
-// one, what it sent would look as if it came from nowhere.
+// one, what it sent would look as if it came from nowhere. It takes from them what
+// the run was asked to do.
 func (j *judge) allInstances() error {
 	if len(j.files) == 0 {
 		return nil
 	}
 	head := &j.files[0].Header
+	j.verdict.Throughput.Rate = pace(head)
 	there := make(map[int]bool)
 	for _, f := range j.files {
-		if f.Header.Run != head.Run || f.Header.Instances != head.Instances {
+		if f.Header.Run != head.Run || f.Header.Instances != head.Instances || pace(&f.Header) != pace(head) {
 			return fmt.Errorf("%s and %s are not of the same run", j.files[0].Path, f.Path)
 		}
 		there[f.Header.Instance] = true
+		j.verdict.Continued = j.verdict.Continued || f.Continued > 0
 	}
 	for i := range head.Instances {
 		if !there[i] {

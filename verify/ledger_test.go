@@ -7,9 +7,7 @@ import (
 // ledger is what record.ReadLedger would give for the world.
 func (w *world) ledger() LedgerSource {
 	return func(fn func(*record.Entry) error) (*record.LedgerInfo, error) {
-		info := &record.LedgerInfo{Files: []record.LedgerFile{{Header: record.LedgerHeader{
-			DevicePrefix: "contoso://device-id-", Instances: 1,
-		}}}}
+		info := &record.LedgerInfo{Files: []record.LedgerFile{{Header: w.header, Continued: w.continued}}}
 		t := &info.Totals
 		t.FirstAt, t.LastAt = record.NoTime, record.NoTime
 		for i := range w.entries {

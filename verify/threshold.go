@@ -111,11 +111,14 @@ var inherent = []string{
 }
 
 // Judge evaluates the thresholds that hold for every run and then those given,
-// and sets v.Thresholds and v.Pass. Thresholds for paced runs are left out if
-// v was measured without a rate. It fails on a threshold that Validate would
-// have refused.
+// and sets v.Thresholds, v.Notes and v.Pass. Thresholds for paced runs are left
+// out if v was measured without a rate, and if the run was interrupted: nobody
+// stored anything in the meantime, and what waited for it is as late as the
+// interruption was long. It fails on a threshold that Validate would have
+// refused.
 func (v *Verdict) Judge(thresholds []Threshold, m Measured) error {
-	v.Thresholds, v.Pass = nil, true
+	v.Thresholds, v.Notes, v.Pass = nil, nil, true
+	var skipped []string
 	seen := make(map[string]bool)
 	judge := func(t Threshold) error {
 		c, err := ParseCondition(t.Check)
@@ -127,6 +130,10 @@ func (v *Verdict) Judge(thresholds []Threshold, m Measured) error {
 			return nil
 		}
 		seen[key] = true
+		if t.When == Paced && v.Continued {
+			skipped = append(skipped, c.figure.name)
+			return nil
+		}
 		r := c.judge(v, &m)
 		v.Thresholds = append(v.Thresholds, r)
 		v.Pass = v.Pass && r.Pass
@@ -141,6 +148,9 @@ func (v *Verdict) Judge(thresholds []Threshold, m Measured) error {
 		if err := judge(t); err != nil {
 			return err
 		}
+	}
+	if len(skipped) > 0 {
+		v.Notes = append(v.Notes, "the run was interrupted and continued, so not judged: "+strings.Join(skipped, ", "))
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ import "time"
 // at the last batch of the warm-up.
 func (j *judge) throughput() {
 	t := &j.verdict.Throughput
-	t.Rate = j.in.Rate
 	t.FirstSent, t.LastSent, t.LastStored = j.firstSent, j.lastSent, j.lastStored
 	if sending := t.LastSent - t.FirstSent; sending > 0 {
 		t.SentPerSecond = float64(j.verdict.Events.Sent) * 1e6 / float64(sending)

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,7 +88,7 @@ func TestWarmup(t *testing.T) {
 func TestUnpaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(10_000, 50)
-	w.in.Rate, w.in.Interval = 0, time.Second
+	w.header.Rate, w.in.Interval = 0, time.Second
 	for i := range w.rows { // stored at a quarter of the speed
 		w.rows[i].StoredAt = t0 + 4*(w.rows[i].StoredAt-t0)
 	}
@@ -222,4 +223,71 @@ func TestProgress(t *testing.T) {
 	}
 	wantEqual(t, "phases", len(last), 3)
 	wantEqual(t, "rows", last["reading the store back"], 40_000)
+}
+
+// TestRateIsTheLedgers: the pace is that of the run, whatever whoever verifies
+// has configured, and only a constant schedule has one.
+func TestRateIsTheLedgers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		schedule   string
+		rate, want float64
+	}{
+		{"constant", 10_000, 10_000}, {"constant", 0, 0}, {"", worldRate, worldRate}, {"ramp", 1000, 0}, {"burst", 1000, 0},
+	} {
+		w := newWorld(2000, 10)
+		w.header.Rate, w.header.Settings = c.rate, map[string]string{"schedule": c.schedule}
+		v := w.check(t)
+		wantEqual(t, c.schedule, v.Throughput.Rate, c.want)
+		if err := v.Judge([]Threshold{{Check: "throughput.stored >= 99% of rate", When: Paced}}, Measured{}); err != nil {
+			t.Fatal(err)
+		}
+		last := v.Thresholds[len(v.Thresholds)-1]
+		if judged := last.Name == "throughput.stored"; judged != (c.want > 0) {
+			t.Errorf("%s at %g: last threshold %+v", c.schedule, c.rate, last)
+		}
+		if c.want == 10_000 {
+			wantEqual(t, "expected", last.Expected, ">= 99% of rate (9900/s)")
+			wantEqual(t, "pass", v.Pass, false)
+		}
+	}
+}
+
+// TestContinuedRun: in a run that was interrupted and continued, what the
+// pause made slow is measured and not judged, and the verdict says so.
+func TestContinuedRun(t *testing.T) {
+	t.Parallel()
+	const pause = 60 * second
+	w := newWorld(10_000, 10)
+	for i := 5000; i < len(w.rows); i++ {
+		w.entries[i].CreatedAt += pause
+		r := &w.rows[i]
+		r.CreatedAt, r.EnqueuedAt, r.ProcessedAt, r.StoredAt = r.CreatedAt+pause, r.EnqueuedAt+pause, r.ProcessedAt+pause, r.StoredAt+pause
+	}
+	thresholds := []Threshold{
+		{Check: "throughput.stored >= 99% of rate", When: Paced},
+		{Check: "latency.endToEnd.p99 < 1ms", When: Paced},
+		{Check: "unsent == 0"},
+	}
+	for _, continued := range []int{0, 1} {
+		w.continued = continued
+		v := w.check(t)
+		if err := v.Judge(thresholds, Measured{}); err != nil {
+			t.Fatal(err)
+		}
+		wantEqual(t, "pass", v.Pass, continued > 0)
+		wantEqual(t, "rate", v.Throughput.Rate, worldRate)
+		if v.Throughput.StoredPerSecond == 0 || v.Latency.EndToEnd.Count == 0 {
+			t.Errorf("figures are gone: %+v", v.Throughput)
+		}
+		notes, judged := "", len(inherent)+3
+		if continued > 0 {
+			notes = "the run was interrupted and continued, so not judged: throughput.stored, latency.endToEnd.p99"
+			judged = len(inherent) + 1
+		}
+		wantEqual(t, "thresholds", len(v.Thresholds), judged)
+		wantEqual(t, "notes", strings.Join(v.Notes, "|"), notes)
+	}
+	w.rows = w.rows[1:]
+	wantEqual(t, "pass with a row missing", w.check(t).Pass, false)
 }

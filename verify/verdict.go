@@ -20,8 +20,13 @@ type Verdict struct {
 	// Examples are up to MaxExamples flawed events of each kind, to be
 	// looked up in the log and in the store.
 	Examples []Example
-	// Thresholds and Pass are set by Judge.
+	// Continued says that the run was interrupted and continued: rates and
+	// latencies then include the interruption.
+	Continued bool
+	// Thresholds, Notes and Pass are set by Judge. Notes say what was not
+	// judged, and why, a sentence each.
 	Thresholds []Result
+	Notes      []string
 	Pass       bool
 }
 
@@ -122,7 +127,8 @@ func (d DeadLetters) Distinct() int64 {
 
 // Throughput is how fast events were sent and stored.
 type Throughput struct {
-	// Rate is the offered rate in events per second, 0 if unpaced.
+	// Rate is the offered rate in events per second as the ledger has it; 0
+	// if the schedule has none (as fast as the log takes it, ramps, bursts).
 	Rate float64
 	// Interval is the length of the intervals and Warmup the time after the
 	// first send that is left out of the rates, as they were used.

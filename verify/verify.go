@@ -48,9 +48,6 @@ type Input struct {
 	// DroppedByPolicy is how many events the solution says it dropped by a
 	// stated rule.
 	DroppedByPolicy int64
-	// Rate is the offered rate in events per second; 0 if the schedule has
-	// none (as fast as the log takes it, ramps, bursts).
-	Rate float64
 	// Interval and Warmup: see Config.
 	Interval, Warmup time.Duration
 	// Progress, if set, is called now and then with what is being done and

@@ -20,6 +20,9 @@ type world struct {
 	rows    []record.Stored
 	letters []record.DeadLetter
 	in      Input
+	header  record.LedgerHeader
+	// continued is how often the run was interrupted and continued.
+	continued int
 }
 
 const (
@@ -40,7 +43,7 @@ func fingerprint(n int) uint64 { return uint64(n)*0xff51afd7ed558ccd + 7 }
 // partition d%4; a row is stored in a batch every 20 ms, 10 ms after the last
 // event of the batch.
 func newWorld(n, devices int) *world {
-	w := &world{in: Input{Rate: worldRate}}
+	w := &world{header: record.LedgerHeader{DevicePrefix: "contoso://device-id-", Instances: 1, Rate: worldRate}}
 	var offsets [4]int64
 	for i := range n {
 		d := i % devices

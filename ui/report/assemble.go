@@ -25,7 +25,8 @@ type Run struct {
 	// Samples are readings of the stages' counters, oldest first.
 	Samples  []metrics.Sample
 	Measured verify.Measured
-	// Rate is the offered rate in events per second, 0 if unpaced.
+	// Rate is the offered rate in events per second, 0 if unpaced. It is for
+	// runs without a verdict, which has the rate from the ledger.
 	Rate float64
 	// Failure is why the run failed, if it did; a run that failed does not
 	// pass, whatever the verdict on what it did says.
@@ -56,7 +57,7 @@ func New(run Run, v *verify.Verdict) *Report {
 	if v == nil && len(run.Samples) > 1 {
 		r.Throughput.IntervalSeconds = width(run.Samples).Seconds()
 	}
-	r.Pass = r.Failure == "" && (v == nil || v.Pass)
+	r.Pass = r.Failure == "" && v != nil && v.Pass
 	r.Reason = reason(r)
 	return r
 }
@@ -84,7 +85,7 @@ func (r *Report) judged(v *verify.Verdict) {
 		EndToEnd: milliseconds(l.EndToEnd), Ingest: milliseconds(l.Ingest), Process: milliseconds(l.Process),
 		Serve: milliseconds(l.Serve), Backwards: l.Backwards,
 	}
-	r.Imbalances = v.Imbalances
+	r.Imbalances, r.Notes = v.Imbalances, v.Notes
 	for _, x := range v.Examples {
 		r.Examples = append(r.Examples, Example(x))
 	}

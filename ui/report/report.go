@@ -56,12 +56,17 @@ type Report struct {
 	// Examples are some of the flawed events, to be looked up.
 	Examples   []Example   `json:"examples,omitempty"`
 	Thresholds []Threshold `json:"thresholds"`
+	// Notes say what was not judged, and why; they are in Reason, too.
+	Notes []string `json:"notes,omitempty"`
 	// Failure is why the run itself failed; empty if it did not.
 	Failure string `json:"failure,omitempty"`
 	// Verified says that ledger and store were compared. If not, Events and
 	// Throughput are what the stages counted themselves.
 	Verified bool `json:"verified"`
-	Pass     bool `json:"pass"`
+	// Pass says that the run did not fail, was verified and missed no
+	// threshold. It is false for a run that was not verified, though such a
+	// run is no failure and ends with exit code 0.
+	Pass bool `json:"pass"`
 	// Reason is the verdict in words.
 	Reason string `json:"reason"`
 }

@@ -2,8 +2,11 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +18,7 @@ import (
 )
 
 func each(t *testing.T, fn func(t *testing.T, name string, r *Report)) {
-	for name, r := range map[string]*Report{"pass": passing(t), "fail": failing(t), "broken": broken()} {
+	for name, r := range map[string]*Report{"pass": passing(t), "fail": failing(t), "broken": broken(), "unverified": unverified(), "continued": continued(t)} {
 		t.Run(name, func(t *testing.T) { fn(t, name, r) })
 	}
 }
@@ -228,7 +231,7 @@ func TestSummary(t *testing.T) {
 		_ = Summary(&b, r, Style{})
 		text := strings.TrimSpace(b.String())
 		last := text[strings.LastIndex(text, "\n\n")+2:]
-		if want := map[bool]string{true: "PASS  ", false: "FAIL  "}[r.Pass]; !strings.HasPrefix(last, want) {
+		if want := map[string]string{"pass": "PASS  ", "continued": "PASS  ", "unverified": "DONE  not verified"}[name]; !strings.HasPrefix(last, cmp.Or(want, "FAIL  ")) {
 			t.Errorf("the end is %q", last)
 		}
 	})
@@ -361,5 +364,43 @@ func TestStyle(t *testing.T) {
 	}
 	if s := StyleFor(f, env(map[string]string{"LANG": "en_US.UTF-8", "LC_ALL": "C"})); s != (Style{}) {
 		t.Errorf("file, C: %+v", s)
+	}
+}
+
+// TestNotVerified: what nobody compared has not passed, and is no failure.
+func TestNotVerified(t *testing.T) {
+	r := unverified()
+	var text, page bytes.Buffer
+	if err := errors.Join(Summary(&text, r, Style{}), HTML(&page, r)); err != nil {
+		t.Fatal(err)
+	}
+	if r.Pass || r.Verified || r.Word() != "DONE" || !strings.HasPrefix(r.Reason, "not verified") {
+		t.Errorf("pass %v, verified %v, %s: %s", r.Pass, r.Verified, r.Word(), r.Reason)
+	}
+	for _, where := range []string{text.String(), page.String()} {
+		if regexp.MustCompile(`\b(PASS|FAIL)\b`).MatchString(where) || !strings.Contains(where, "DONE") {
+			t.Errorf("%s", where)
+		}
+	}
+	if !strings.Contains(page.String(), `class="verdict done"`) {
+		t.Error("the page shows a verdict")
+	}
+	if broken().Word() != "FAIL" {
+		t.Error("a run that failed is not FAIL")
+	}
+}
+
+// TestContinuedSaysSo: what was not judged is in the reason, of runs that pass
+// and of others.
+func TestContinuedSaysSo(t *testing.T) {
+	const note = "; the run was interrupted and continued, so not judged: throughput.stored"
+	r := continued(t)
+	if !r.Pass || !strings.HasSuffix(r.Reason, note) || r.Throughput.StoredPerSecond != 5000 || len(r.Notes) != 1 {
+		t.Errorf("pass %v, %v: %s", r.Pass, r.Throughput.StoredPerSecond, r.Reason)
+	}
+	r.Events.Missing, r.Pass = 1, false
+	r.Thresholds[0].Pass, r.Thresholds[0].Actual = false, "1"
+	if text := reason(r); text != "1 event is missing"+note {
+		t.Errorf("reason %q", text)
 	}
 }

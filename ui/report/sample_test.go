@@ -158,3 +158,20 @@ func broken() *Report {
 	run.Limits = nil
 	return New(run, nil)
 }
+
+// unverified is a run that ended in good order without being verified.
+func unverified() *Report {
+	run, _ := sampleRun()
+	return New(run, nil)
+}
+
+// continued is a run that was interrupted for a while.
+func continued(t testing.TB) *Report {
+	t.Helper()
+	run, v := sampleRun()
+	v.Continued, v.Throughput.StoredPerSecond = true, 5000
+	if err := v.Judge(thresholds, run.Measured); err != nil {
+		t.Fatal(err)
+	}
+	return New(run, v)
+}

@@ -93,7 +93,7 @@ func (s Style) cut(text string, n int) string {
 }
 
 // Summary writes the run and its verdict for a terminal, at most 80 columns
-// wide; the last sentence begins with PASS or FAIL.
+// wide; the last sentence begins with Report.Word.
 func Summary(w io.Writer, r *Report, s Style) error {
 	var b strings.Builder
 	line := func(format string, args ...any) {
@@ -132,10 +132,7 @@ func Summary(w io.Writer, r *Report, s Style) error {
 			p.CPUSeconds, p.CPUSecondsPerMillionEvents, size(float64(p.PeakRSSBytes)))
 	}
 	line("")
-	word := s.paint(bold+";"+green, "PASS")
-	if !r.Pass {
-		word = s.paint(bold+";"+red, "FAIL")
-	}
+	word := s.paint(map[string]string{passed: bold + ";" + green, failed: bold + ";" + red, done: bold}[r.Word()], r.Word())
 	for i, text := range wrap(s.clean(r.Reason), width80-6) {
 		if i > 0 {
 			word = "    "

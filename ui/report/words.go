@@ -73,15 +73,34 @@ func plural(n int64, one, many string) string {
 	return number(n) + " " + many
 }
 
-// reason says in words why a run passed or failed.
+// The verdicts in a word.
+const (
+	passed = "PASS"
+	failed = "FAIL"
+	done   = "DONE"
+)
+
+// Word is the verdict in a word: PASS, FAIL, or DONE for a run that ended in
+// good order and was not verified.
+func (r *Report) Word() string {
+	switch {
+	case r.Failure == "" && !r.Verified:
+		return done
+	case r.Pass:
+		return passed
+	}
+	return failed
+}
+
+// reason says in words why a run passed or failed, and what was not judged.
 func reason(r *Report) string {
 	switch {
 	case r.Failure != "":
 		return "the run failed: " + r.Failure
 	case !r.Verified:
-		return "nothing was verified: the figures are what the stages counted"
+		return "not verified: the figures are what the stages counted themselves"
 	case !r.Pass:
-		return failures(r)
+		return strings.Join(append([]string{failures(r)}, r.Notes...), "; ")
 	}
 	served := r.Fates.ServedOnce
 	text := fmt.Sprintf("%s served exactly once, unaltered and in order", plural(served, "event", "events"))
@@ -94,7 +113,7 @@ func reason(r *Report) string {
 	if r.DeadLetters.Matched > 0 {
 		text += fmt.Sprintf("; %s malformed in the dead letters", number(r.DeadLetters.Matched))
 	}
-	return text
+	return strings.Join(append([]string{text}, r.Notes...), "; ")
 }
 
 // flaws says what a figure that should be zero means.
