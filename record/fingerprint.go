@@ -67,8 +67,9 @@ const (
 	hashNull  = 0xeb44accab455d165
 )
 
-// mum folds the 128-bit product of two words: every bit of either moves every
-// bit of the result.
+// mum folds the 128-bit product of two words, so that high bits reach low ones
+// and the reverse. If one word is 0 so is the result, whatever the other: its
+// arguments are therefore mixed with constants first, which makes that rare.
 func mum(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo
@@ -104,8 +105,7 @@ func hashValue(b []byte, i, depth int) (uint64, int) {
 	if i >= len(b) {
 		return 0, ^i
 	}
-	// Most values are numbers, and a switch over their first digits is a
-	// guess that the processor loses every other time.
+	// Most values are numbers.
 	if isDigit(b[i]) || b[i] == '-' {
 		return hashNumber(b, i)
 	}

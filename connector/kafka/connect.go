@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,6 +42,10 @@ type connection struct {
 	user    string
 	tls     bool
 	opts    []kgo.Opt
+	// reached is set once the cluster has answered and let us in: from then
+	// on its address and our settings are right, and what it does not
+	// answer is worth repeating.
+	reached atomic.Bool
 }
 
 func newConnection(brokers []string, t TLS, s SASL, maxVersion string,
@@ -136,6 +141,7 @@ func (c *connection) reach(ctx context.Context, cl *kgo.Client) error {
 	defer cancel()
 	err := cl.Ping(rctx)
 	if err == nil {
+		c.reached.Store(true)
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -152,11 +158,26 @@ func (c *connection) reach(ctx context.Context, cl *kgo.Client) error {
 
 // explain turns an error of the client into one that says what to do: an
 // *Unreachable or *Hinted where the user can mend it, else a plain one. doing
-// completes "while ...".
+// completes "while ...". What passes, like a broker that restarts, is Retryable
+// in addition once the cluster has been reached.
 func (c *connection) explain(err error, doing string) error {
 	if err == nil {
 		return nil
 	}
+	said := c.say(err, doing)
+	if c.reached.Load() && (retriable(err) || isUnreachable(said)) && !errors.Is(err, context.Canceled) {
+		return connector.Retryable(said, 0)
+	}
+	return said
+}
+
+func isUnreachable(err error) bool {
+	var u *connector.Unreachable
+	return errors.As(err, &u)
+}
+
+// say puts an error into words.
+func (c *connection) say(err error, doing string) error {
 	at := "Kafka at " + c.brokers
 	unreachable := func(cause, hint string) error {
 		return &connector.Unreachable{What: at, Hint: hint, Err: &plainError{cause, err}}
@@ -185,9 +206,9 @@ func (c *connection) explain(err error, doing string) error {
 			"ask the cluster's owner for the right, or use another user")
 	case errors.As(err, &cert):
 		return unreachable("its certificate is not trusted: "+cert.Err.Error(), "set tls.caFile to the authority's certificate, or tls.serverName")
-	case errors.As(err, &eof) && c.tls, strings.Contains(text, "does not look like a TLS handshake"):
+	case errors.As(err, &eof) && c.tls && !c.reached.Load(), strings.Contains(text, "does not look like a TLS handshake"):
 		return unreachable("it does not speak TLS on this port", "set tls.enabled: false, or use the cluster's TLS port")
-	case (errors.As(err, &eof) || errors.Is(err, syscall.ECONNRESET)) && c.user == "":
+	case (errors.As(err, &eof) || errors.Is(err, syscall.ECONNRESET)) && c.user == "" && !c.reached.Load():
 		return unreachable("it closed the connection at once", "does it want TLS (tls.enabled: true) or a user (KAFKA_USERNAME, KAFKA_PASSWORD)?")
 	case strings.Contains(text, "tls alert"), strings.Contains(text, "tls endpoint"):
 		return unreachable("it speaks TLS on this port", "set tls.enabled: true and tls.caFile, or use the cluster's plain port")

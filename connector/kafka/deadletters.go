@@ -81,13 +81,18 @@ func (d *deadLetters) open(ctx context.Context) (*kgo.Client, error) {
 }
 
 // Write implements connector.DeadLetters: it returns when the log has
-// acknowledged every letter.
+// acknowledged every letter. A log that does not answer is worth retrying even
+// if this is its first use here: letters come from inputs that were read from
+// it.
 func (d *deadLetters) Write(ctx context.Context, letters []record.DeadLetter) error {
 	if len(letters) == 0 {
 		return nil
 	}
 	cl, err := d.open(ctx)
 	if err != nil {
+		if isUnreachable(err) && connector.ActionOf(err) == connector.Fail {
+			err = connector.Retryable(err, 0)
+		}
 		return err
 	}
 	records := make([]*kgo.Record, len(letters))

@@ -367,3 +367,69 @@ func TestTransactionsInTheLog(t *testing.T) {
 		}
 	})
 }
+
+// While the broker is away, what was reached before says Retry, and so does the
+// first dead letter; what was never reached is unreachable for good. All of them
+// work again when it is back.
+func TestAwayAfterFirstContact(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := local.Start(context.Background(), local.Options{DataDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf, env, ctx := configFor(s.Address()), testEnv(t), testContext(t)
+	l, late := openLog(t, conf, env), openLog(t, conf, env)
+	defer l.Close()
+	defer late.Close()
+	if _, err := l.Prepare(ctx); err != nil {
+		t.Fatal(err)
+	}
+	letters, err := conf.OpenDeadLetters(ctx, env, "letters")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer letters.Close()
+	letter := []record.DeadLetter{{Raw: []byte("x"), Reason: record.NotJSON}}
+	_, port, _ := strings.Cut(s.Address(), ":")
+	n, _ := strconv.Atoi(port)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	calls := map[string]func(context.Context) error{
+		"Ends":      func(ctx context.Context) error { _, err := l.Ends(ctx); return err },
+		"Committed": func(ctx context.Context) error { _, err := l.Committed(ctx, "g"); return err },
+		"Replay": func(ctx context.Context) error {
+			return l.Replay(ctx, 0, 0, 1, func(*record.Batch) error { return nil })
+		},
+		"letters": func(ctx context.Context) error { return letters.Write(ctx, letter) },
+	}
+	var wg sync.WaitGroup
+	for name, call := range calls {
+		wg.Go(func() {
+			err := call(ctx)
+			var u *connector.Unreachable
+			if connector.ActionOf(err) != connector.Retry || !errors.As(err, &u) {
+				t.Errorf("%s: %v, want Retry because Kafka is unreachable", name, err)
+			}
+		})
+	}
+	wg.Go(func() {
+		_, err := late.Prepare(ctx)
+		var u *connector.Unreachable
+		if connector.ActionOf(err) != connector.Fail || !errors.As(err, &u) {
+			t.Errorf("Prepare at first contact: %v, want an unreachable Kafka", err)
+		}
+	})
+	wg.Wait()
+	if s, err = local.Start(context.Background(), local.Options{DataDir: dir, Port: n}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	delete(calls, "Replay") // there is nothing at position 1 to wait for
+	for name, call := range calls {
+		if err := call(ctx); err != nil {
+			t.Errorf("%s when Kafka is back: %v", name, err)
+		}
+	}
+}

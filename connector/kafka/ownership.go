@@ -14,7 +14,6 @@ type ownership struct {
 	src       *source
 	partition int32
 	start     int64 // the handler's answer
-	limit     int   // bytes queued from which on it is full
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -24,6 +23,7 @@ type ownership struct {
 	done    chan struct{} // closed when no Deliver runs or will run
 
 	mu     sync.Mutex
+	limit  int // bytes queued from which on it is full
 	queue  []*record.Batch
 	sizes  []int
 	bytes  int
@@ -32,8 +32,8 @@ type ownership struct {
 	closed bool
 }
 
-func newOwnership(s *source, p int32, start int64, limit int) *ownership {
-	o := &ownership{src: s, partition: p, start: start, limit: limit, at: start,
+func newOwnership(s *source, p int32, start int64) *ownership {
+	o := &ownership{src: s, partition: p, start: start, limit: queueMin, at: start,
 		drained: make(chan struct{}, 1), work: make(chan struct{}, 1), done: make(chan struct{})}
 	o.ctx, o.cancel = context.WithCancel(s.runCtx)
 	return o
@@ -49,6 +49,14 @@ func (o *ownership) setNext(at int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.at = at
+}
+
+// setLimit changes what counts as full. A queue that is over a smaller limit is
+// not cut: its next push reports it as full.
+func (o *ownership) setLimit(bytes int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.limit = bytes
 }
 
 // push queues what was fetched and reports whether the queue is full.

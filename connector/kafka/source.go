@@ -17,7 +17,8 @@ import (
 
 const (
 	// queueBytes is what one member holds ahead of its handler, over all
-	// its partitions; queueMin is a single partition's share at least.
+	// its partitions; queueMin is a single partition's share at least. A
+	// partition may go past its share by one fetch.
 	queueBytes = 32 << 20
 	queueMin   = 1 << 20
 	// stallWait is how long fetching waits for a full partition before it
@@ -263,7 +264,6 @@ func (s *source) assigned(_ context.Context, _ *kgo.Client, m map[string][]int32
 		s.end(err)
 		return
 	}
-	limit := max(queueMin, queueBytes/len(partitions))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range partitions {
@@ -271,10 +271,11 @@ func (s *source) assigned(_ context.Context, _ *kgo.Client, m map[string][]int32
 		if !ok {
 			start = connector.Unknown
 		}
-		o := newOwnership(s, p, start, limit)
+		o := newOwnership(s, p, start)
 		s.owned[p] = o
 		go o.deliver()
 	}
+	s.share()
 	s.cl.ResumeFetchPartitions(map[string][]int32{s.log.topic: partitions})
 }
 
@@ -339,6 +340,19 @@ func (s *source) disown(partitions []int32) {
 	defer s.mu.Unlock()
 	for _, p := range partitions {
 		delete(s.owned, p)
+	}
+	s.share()
+}
+
+// share divides queueBytes among the partitions owned now: assignments are
+// incremental, so those that are new are not all. s.mu must be held.
+func (s *source) share() {
+	if len(s.owned) == 0 {
+		return
+	}
+	limit := max(queueMin, queueBytes/len(s.owned))
+	for _, o := range s.owned {
+		o.setLimit(limit)
 	}
 }
 

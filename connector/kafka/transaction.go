@@ -35,6 +35,10 @@ type transaction struct {
 	unsure *batch
 }
 
+// busyTimeout is how long a step is repeated here because the cluster is still
+// ending the transaction before. Then the caller is told, so that it shows.
+const busyTimeout = 10 * time.Second
+
 type place struct {
 	topic     string
 	partition int32
@@ -171,11 +175,13 @@ func (t *transaction) abandon(ctx context.Context) error {
 }
 
 // repeat runs a step until it has a definite answer: success, being fenced,
-// or a fault that stays. If ctx ends first, or the cluster stays away, the
-// answer is Retry.
+// or a fault that stays. If ctx ends first, or the cluster stays away or busy
+// with the transaction before, the answer is Retry.
 func (t *transaction) repeat(ctx context.Context, doing string, step func() error) error {
+	began := time.Now()
 	for n := 1; ; n++ {
 		err := step()
+		busy := errors.Is(err, kerr.ConcurrentTransactions)
 		switch {
 		case err == nil:
 			return nil
@@ -183,13 +189,13 @@ func (t *transaction) repeat(ctx context.Context, doing string, step func() erro
 			return connector.FencedError([]int32{t.partition}, doing+": "+code(err))
 		case ctx.Err() != nil:
 			return connector.Retryable(fmt.Errorf("%s for partition %d: %w", doing, t.partition, ctx.Err()), 0)
-		case !errors.Is(err, kerr.ConcurrentTransactions) && !retriable(err):
+		case !busy && !retriable(err):
 			return t.s.conn.explain(err, fmt.Sprintf("%s for partition %d", doing, t.partition))
-		case !errors.Is(err, kerr.ConcurrentTransactions) && n > 10:
+		case !busy && n > 10, busy && time.Since(began) > busyTimeout:
 			return connector.Retryable(t.s.conn.explain(err, fmt.Sprintf("%s for partition %d", doing, t.partition)), time.Second)
 		}
 		wait := backoff(n)
-		if errors.Is(err, kerr.ConcurrentTransactions) {
+		if busy {
 			// The markers of the transaction before are being written,
 			// which takes a millisecond or a few.
 			wait = min(time.Duration(n)*time.Millisecond, 100*time.Millisecond)

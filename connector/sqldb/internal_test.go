@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,6 +118,40 @@ func TestClassifyPostgres(t *testing.T) {
 		if got != c.want || errors.As(err, &h) != c.hinted || !errors.Is(err, errors.Unwrap(c.err)) && errors.Unwrap(c.err) != nil {
 			t.Errorf("%s: action %d, %v; want %d", name, got, err, c.want)
 		}
+	}
+}
+
+// TestUnreachablePostgres: one short sentence, with everything that the driver
+// says in the chain.
+func TestUnreachablePostgres(t *testing.T) {
+	p := &postgres{where: "h:1/d"}
+	lost := func(err error) error { return &net.OpError{Op: "read", Err: err} }
+	for want, err := range map[string]error{
+		"connection refused":              lost(os.NewSyscallError("connect", syscall.ECONNREFUSED)),
+		"no such host h":                  &net.DNSError{Name: "h", IsNotFound: true},
+		"no answer in time":               lost(os.ErrDeadlineExceeded),
+		"it closed the connection":        io.ErrUnexpectedEOF,
+		"the database system is starting": &pgconn.PgError{Code: "57P03", Message: "the database system is starting"},
+	} {
+		got := p.classify("writing", fmt.Errorf("a long story: %w", err))
+		var u *connector.Unreachable
+		if got.Error() != "cannot reach PostgreSQL at h:1/d: "+want || !errors.Is(got, err) || !errors.As(got, &u) || u.Hint == "" ||
+			connector.ActionOf(got) != connector.Retry {
+			t.Errorf("%v, want %s", got, want)
+		}
+	}
+	cfg := NewConfig()
+	cfg.URL = "postgres://u:secret@127.0.0.1:1/d"
+	n := newNames("", "events", "")
+	p, err := newPostgres(cfg, n, connector.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	err = p.prepare(t.Context())
+	var connect *pgconn.ConnectError
+	if err == nil || err.Error() != "cannot reach PostgreSQL at 127.0.0.1:1/d: connection refused" || !errors.As(err, &connect) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -32,7 +33,7 @@ func (p *postgres) classify(doing string, err error) error {
 	switch e.Code {
 	case "57P01", "57P02", "57P03", "57P05":
 		// Shut down by an administrator, crashed, starting up, idle too long.
-		return connector.Retryable(wrapped, 0)
+		return connector.Retryable(p.unreachable(e.Message, wrapped), 0)
 	case "40001", "40P01", "55P03":
 		// Serialization failure, deadlock, a lock that was not had in time:
 		// the next attempt finds other transactions.
@@ -87,8 +88,7 @@ func (p *postgres) classifyConnection(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err // the caller's own decision
 	}
-	unreachable := &connector.Unreachable{What: "PostgreSQL at " + p.where,
-		Hint: "check that the server runs and SQL_URL is right; without SQL_URL an embedded database is used", Err: err}
+	unreachable := p.unreachable(cause(err), err)
 	var connect *pgconn.ConnectError
 	var network net.Error
 	switch {
@@ -107,4 +107,36 @@ func (p *postgres) classifyConnection(err error) error {
 		return connector.Retryable(unreachable, 0)
 	}
 	return err
+}
+
+// unreachable says why the server cannot be reached in one plain sentence, and
+// keeps the driver's error, which repeats the address for every attempt, for
+// errors.Is.
+func (p *postgres) unreachable(cause string, err error) error {
+	return &connector.Unreachable{What: "PostgreSQL at " + p.where,
+		Hint: "check that the server runs and SQL_URL is right; without SQL_URL an embedded database is used",
+		Err:  &plainError{text: cause, err: err}}
+}
+
+// cause says in plain words why a connection failed.
+func cause(err error) string {
+	var dns *net.DNSError
+	var errno syscall.Errno
+	var network net.Error
+	switch {
+	case errors.As(err, &dns):
+		return "no such host " + dns.Name
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return "no answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		strings.Contains(err.Error(), "conn closed"):
+		return "it closed the connection"
+	}
+	// The innermost error is the one without addresses around it.
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	return err.Error()
 }

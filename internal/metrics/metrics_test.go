@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -57,5 +58,32 @@ func TestPrometheusShowsEveryStage(t *testing.T) {
 	var taken *connector.Unreachable
 	if _, err := Serve(srv.Addr(), "s", "r", nil); !errors.As(err, &taken) {
 		t.Errorf("a taken port gives %v", err)
+	}
+}
+
+// TestProfilesOnLoopbackOnly: who can reach the metrics from elsewhere cannot
+// take profiles.
+func TestProfilesOnLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	for listen, want := range map[string]int{"127.0.0.1:0": http.StatusOK, "0.0.0.0:0": http.StatusNotFound} {
+		srv, err := Serve(listen, "s", "r", func() Sample { return Sample{} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer srv.Close()
+		_, port, err := net.SplitHostPort(srv.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, want := range map[string]int{"/metrics": http.StatusOK, "/debug/pprof/": want, "/debug/pprof/goroutine": want} {
+			resp, err := http.Get("http://127.0.0.1:" + port + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != want {
+				t.Errorf("listening on %s, %s gives %d, want %d", listen, path, resp.StatusCode, want)
+			}
+		}
 	}
 }

@@ -96,8 +96,10 @@ type Server struct {
 }
 
 // Serve answers GET /metrics on addr (host:port, port 0 for any) with the
-// newest sample, every series labelled with the solution and the run, and the
-// Go profiles below /debug/pprof/.
+// newest sample, every series labelled with the solution and the run. If the
+// address is one of loopback it also serves the Go profiles below
+// /debug/pprof/, which others must not see: they show the command line and the
+// inside of the program, and taking one costs CPU time.
 func Serve(addr, solution, run string, last func() Sample) (*Server, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -109,8 +111,10 @@ func Serve(addr, solution, run string, last func() Sample) (*Server, error) {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	}
 	s := &Server{addr: ln.Addr().String(), http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
 	go func() { _ = s.http.Serve(ln) }() // returns when Close is called
 	return s, nil

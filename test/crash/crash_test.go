@@ -32,13 +32,23 @@ var (
 
 const name = "hdinsightkafka-databricks-sqldw"
 
+// binDir is where the program under test is built.
+var binDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if binDir, err = os.MkdirTemp("", "millrace-crash-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(binDir)
+	os.Exit(code)
+}
+
 // millrace is the program under test, built once.
 var millrace = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "millrace-crash-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "millrace")
+	path := filepath.Join(binDir, "millrace")
 	out, err := exec.Command("go", "build", "-o", path, "millrace/cmd/millrace").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building millrace: %w\n%s", err, out)

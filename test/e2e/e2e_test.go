@@ -22,12 +22,22 @@ import (
 
 const solution = "hdinsightkafka-databricks-sqldw"
 
-var millrace = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "millrace-e2e-")
-	if err != nil {
-		return "", err
+// binDir is where the program under test is built.
+var binDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if binDir, err = os.MkdirTemp("", "millrace-e2e-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	path := filepath.Join(dir, "millrace")
+	code := m.Run()
+	os.RemoveAll(binDir)
+	os.Exit(code)
+}
+
+var millrace = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binDir, "millrace")
 	out, err := exec.Command("go", "build", "-o", path, "millrace/cmd/millrace").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building millrace: %w\n%s", err, out)
@@ -169,6 +179,9 @@ func TestInterruptAndContinue(t *testing.T) {
 	e := r.Events
 	if e.Stored != 20_000 || e.Missing+e.Duplicates+e.Unexpected+e.Corrupted+e.OutOfSequence != 0 {
 		t.Errorf("continued run: %s: %+v", r.Reason, e)
+	}
+	if code != 0 || !r.Pass || !strings.Contains(r.Reason, "interrupted and continued") {
+		t.Errorf("continued run: exit code %d, pass %v: %s", code, r.Pass, r.Reason)
 	}
 	if _, errs, code := run(t, nil, args...); code != 2 || !strings.Contains(errs, "finished") {
 		t.Errorf("finished run again: exit code %d, want 2: %s", code, errs)

@@ -65,7 +65,7 @@ func (a *app) root() *cobra.Command {
 			"store - and proves what came out: every event that was sent is compared with\n" +
 			"what the store serves.",
 		Example: "  millrace list\n  millrace run hdinsightkafka-databricks-sqldw\n" +
-			"  millrace run hdinsightkafka-databricks-sqldw -t 10 --duration 60s --report out.html",
+			"  millrace run hdinsightkafka-databricks-sqldw -t 10 --duration 60s \\\n      --report out.html",
 		SilenceErrors: true, SilenceUsage: true, DisableSuggestions: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -243,9 +244,44 @@ func TestCommandsWithoutStagesAreNotListed(t *testing.T) {
 	if !strings.Contains(out.String(), "--rate number") || strings.Contains(out.String(), "--devices") {
 		t.Errorf("flags do not follow the catalogue:\n%s", out)
 	}
-	for _, line := range strings.Split(out.String(), "\n") {
-		if len(line) > 80 {
-			t.Errorf("long line in help: %q", line)
+}
+
+// TestHelpFits: every command's help fits a terminal of 80 columns.
+func TestHelpFits(t *testing.T) {
+	t.Parallel()
+	outcome := func(context.Context, Request) (*Outcome, error) { return nil, nil }
+	nothing := func(context.Context, Request) error { return nil }
+	full := func(args ...string) (Env, *bytes.Buffer) {
+		e, out, _ := testEnv(args...)
+		e.Stages = Stages{Run: outcome, Simulate: outcome, Process: nothing, Verify: outcome, Metrics: nothing,
+			Query:  func(context.Context, Request, string) (connector.Rows, error) { return nil, nil },
+			Locals: []Local{{Name: "kafka", Short: "A log", Port: 9092}}}
+		return e, out
+	}
+	e, _ := full()
+	root := (&app{Env: e, loader: solution.Loader{Builtin: e.Builtin, Registry: e.Registry}}).root()
+	paths := [][]string{{}}
+	for i := 0; i < len(paths); i++ {
+		cmd, _, err := root.Find(paths[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cmd.Commands() {
+			paths = append(paths, append(slices.Clone(paths[i]), c.Name()))
+		}
+	}
+	if len(paths) < 13 {
+		t.Fatalf("only %d commands", len(paths))
+	}
+	for _, path := range paths {
+		e, out := full(append(path, "--help")...)
+		if code := Run(context.Background(), e); code != 0 {
+			t.Errorf("%v --help: exit %d", path, code)
+		}
+		for line := range strings.Lines(out.String()) {
+			if len([]rune(line)) > 81 {
+				t.Errorf("%v --help has a long line: %q", path, line)
+			}
 		}
 	}
 }

@@ -28,7 +28,7 @@ func (a *app) queryCommand() *cobra.Command {
 	var asJSON, asCSV bool
 	cmd := &cobra.Command{
 		Use: "query SOLUTION TEXT", Short: "Ask the serving store in its own language",
-		Example: "  millrace query hdinsightkafka-databricks-sqldw --data-dir d1 'SELECT count(*) FROM events'",
+		Example: "  millrace query hdinsightkafka-databricks-sqldw --data-dir d1 \\\n      'SELECT count(*) FROM events'",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return usage("put the query in quotes: millrace query NAME 'SELECT ...'", "%s needs a solution and one query", cmd.CommandPath())

@@ -72,6 +72,8 @@ func writeFile(name string, o *Outcome) (err error) {
 	return nil
 }
 
+const metricsHelp = "serve Prometheus metrics at `host:port`; on loopback also Go profiles below /debug/pprof/"
+
 func checkAddr(addr string) error {
 	if addr == "" {
 		return nil
@@ -102,7 +104,7 @@ func (a *app) runCommand() *cobra.Command {
 	var letters, addr string
 	var cleanup bool
 	cmd.Flags().StringVar(&letters, "steps", steps, "`letters` of the "+stepsHelp)
-	cmd.Flags().StringVar(&addr, "metrics-addr", "", "serve Prometheus metrics at `host:port`")
+	cmd.Flags().StringVar(&addr, "metrics-addr", "", metricsHelp)
 	cmd.Flags().BoolVar(&cleanup, "cleanup", false, "delete what the run created in the services when it ends")
 	cmd.RunE = a.enter(func(cmd *cobra.Command, args []string) error {
 		wanted, err := parseSteps(letters)
@@ -138,13 +140,13 @@ func (a *app) simulateCommand() *cobra.Command {
 		Use: "simulate SOLUTION", Short: "Only simulate devices, into a running log", Args: oneSolution,
 		Long: "Simulate sends the devices' events to the solution's log and keeps the ledger\n" +
 			"of them in the data directory. Several instances split the devices.",
-		Example: "  millrace simulate hdinsightkafka-databricks-sqldw --run r1 --data-dir d1 --instance 1/2",
+		Example: "  millrace simulate hdinsightkafka-databricks-sqldw --run r1 \\\n      --data-dir d1 --instance 1/2",
 	}
 	f := a.addSolutionFlags(cmd, true)
 	r := addReportFlags(cmd)
 	var instance, addr string
 	cmd.Flags().StringVar(&instance, "instance", "1/1", "which part of the devices this is, as `i/n`: 2/5")
-	cmd.Flags().StringVar(&addr, "metrics-addr", "", "serve Prometheus metrics at `host:port`")
+	cmd.Flags().StringVar(&addr, "metrics-addr", "", metricsHelp)
 	cmd.RunE = a.enter(func(cmd *cobra.Command, args []string) error {
 		i, n, err := parseInstance(instance)
 		if err != nil {
@@ -191,7 +193,7 @@ func (a *app) processCommand() *cobra.Command {
 	var addr string
 	var quiet, drain bool
 	cmd.Flags().BoolVar(&drain, "drain", false, "stop when everything that is in the log has been stored")
-	cmd.Flags().StringVar(&addr, "metrics-addr", "", "serve Prometheus metrics at `host:port`")
+	cmd.Flags().StringVar(&addr, "metrics-addr", "", metricsHelp)
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	cmd.RunE = a.enter(func(cmd *cobra.Command, args []string) error {
 		if err := checkAddr(addr); err != nil {
