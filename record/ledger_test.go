@@ -297,7 +297,7 @@ func checkResume(t *testing.T, path string, s ledgerStep) {
 		t.Fatal(err)
 	}
 	if unique != state.UniqueEntries+1 || f.Totals.Unique != unique || f.Totals.Retried != int64(len(state.InDoubt)) ||
-		!f.Totals.Finished || f.Totals.Sent != int64(s.entries)+1 {
+		!f.Totals.Finished || f.Totals.Sent != int64(s.entries)+1 || f.Continued != min(s.entries, 1) {
 		t.Fatalf("after continuing: %d unique, %+v", unique, f.Totals)
 	}
 }

@@ -1,6 +1,10 @@
 package verify
 
 import (
+	"context"
+	"strings"
+	"testing"
+
 	"millrace/record"
 )
 
@@ -31,5 +35,22 @@ func (w *world) ledger() LedgerSource {
 			}
 		}
 		return info, nil
+	}
+}
+
+// TestRatesThatDiffer: ledgers of two paces are not of one run.
+func TestRatesThatDiffer(t *testing.T) {
+	t.Parallel()
+	w, other := newWorld(100, 10), newWorld(0, 10)
+	for _, c := range []struct {
+		rate float64
+		want string
+	}{{worldRate, ""}, {2 * worldRate, "not of the same run"}} {
+		other.header.Rate = c.rate
+		in := w.input()
+		in.Ledgers = []LedgerSource{w.ledger(), other.ledger()}
+		if _, err := Check(context.Background(), in); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v at %g, want %q", err, c.rate, c.want)
+		}
 	}
 }
