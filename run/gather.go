@@ -50,7 +50,7 @@ func (g *gatherer) sample(ctx context.Context) metrics.Sample {
 		if s.Phase != metrics.Verifying {
 			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
-			if behind, total, err := w.backlog.Measure(ctx, w.processed.Positions()); err == nil {
+			if behind, total, err := w.behind(ctx); err == nil {
 				s.Backlog, s.LogEntries = behind, total
 			}
 		}

@@ -189,7 +189,7 @@ func (s *session) stream(ctx context.Context) error {
 	}
 	if s.worker != nil {
 		s.gather.enter(metrics.Draining)
-		if err := s.worker.drained(ctx, s.services.log, groupName(&s.q)); err != nil {
+		if err := s.worker.drained(ctx); err != nil {
 			return firstCause(ctx, err)
 		}
 	}

@@ -17,6 +17,8 @@ import (
 // worker is the processing side of a run in this process: one member of the
 // log's consumer group, its tasks and its writer.
 type worker struct {
+	log       connector.Log
+	group     string
 	reader    *ingest.Reader
 	processed *process.Stats
 	served    *serve.Stats
@@ -31,7 +33,7 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 		return nil, fmt.Errorf("no engine of kind %q", q.Solution.ProcessKind)
 	}
 	engine := newEngine(q.Solution.Process, s.partitions, q.Log)
-	w := &worker{processed: process.NewStats(), served: serve.NewStats(), backlog: ingest.NewBacklog(s.log)}
+	w := &worker{log: s.log, group: groupName(q), processed: process.NewStats(), served: serve.NewStats(), backlog: ingest.NewBacklog(s.log)}
 	var err error
 	if w.snapshots, err = process.OpenSnapshots(d.file("state"), q.Log); err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	traits := s.store.Traits()
 	opts := process.Options{KeepsPositions: traits.Kind == connector.Transactional, Lanes: traits.Writers,
 		MaxRows: traits.MaxRows, Linger: traits.Linger, Snapshots: w.snapshots, Log: q.Log}
-	w.reader = &ingest.Reader{Log: s.log, Group: groupName(q), Logger: q.Log,
+	w.reader = &ingest.Reader{Log: s.log, Group: w.group, Logger: q.Log,
 		NewSession: func(src connector.Source) ingest.Session {
 			return process.NewRuntime(engine, s.log, writer, src, w.processed, opts)
 		}}
@@ -73,9 +75,9 @@ func (w *worker) ready(ctx context.Context, partitions int) {
 
 // drained waits until everything in the log is stored, by this worker or by
 // others of its group. It is called when nothing more is being appended.
-func (w *worker) drained(ctx context.Context, log connector.Log, group string) error {
+func (w *worker) drained(ctx context.Context) error {
 	for {
-		behind, err := w.behind(ctx, log, group)
+		behind, _, err := w.behind(ctx)
 		switch {
 		case err != nil && !away(err):
 			return err
@@ -97,22 +99,21 @@ func away(err error) bool {
 	return unreachable || connector.ActionOf(err) == connector.Retry
 }
 
-// behind counts the entries that are not stored. This worker's own positions
-// come first; the group's, which trail the store's, stand in for partitions
-// that other workers own.
-func (w *worker) behind(ctx context.Context, log connector.Log, group string) (int64, error) {
+// behind counts the entries that are not stored, and those in the log. This
+// worker's own positions come first; the group's, which trail the store's,
+// stand in for partitions that other workers own.
+func (w *worker) behind(ctx context.Context) (behind, total int64, err error) {
 	own := w.processed.Positions()
-	behind, _, err := w.backlog.Measure(ctx, own)
+	behind, total, err = w.backlog.Measure(ctx, own)
 	if err != nil || behind == 0 {
-		return behind, err
+		return behind, total, err
 	}
-	others, err := log.Committed(ctx, group)
+	others, err := w.log.Committed(ctx, w.group)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for p := range own {
 		delete(others, p)
 	}
-	behind, _, err = w.backlog.Measure(ctx, others)
-	return behind, err
+	return w.backlog.Measure(ctx, others)
 }
