@@ -214,10 +214,10 @@ func (d *Display) plainLine() string {
 		return parts[0] + "  checked " + count(s.Verified) + " rows"
 	}
 	if h.Simulates {
-		parts = append(parts, fmt.Sprintf("sent %s (%s/s)", count(s.Acked), count(int64(d.speeds.sent))))
+		parts = append(parts, fmt.Sprintf("sent %s (%s/s)", count(s.Acked), short(d.speeds.sent)))
 	}
 	if h.Runs {
-		parts = append(parts, fmt.Sprintf("stored %s (%s/s)", count(s.Stored), count(int64(d.speeds.stored))),
+		parts = append(parts, fmt.Sprintf("stored %s (%s/s)", count(s.Stored), short(d.speeds.stored)),
 			"backlog "+count(s.Backlog))
 		if s.DeadLettered > 0 {
 			parts = append(parts, "dead "+count(s.DeadLettered))
@@ -247,6 +247,17 @@ func count(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// short writes a rate in few columns.
+func short(v float64) string {
+	switch {
+	case v >= 1e6:
+		return fmt.Sprintf("%.1fM", v/1e6)
+	case v >= 1e4:
+		return fmt.Sprintf("%.1fk", v/1e3)
+	}
+	return count(int64(v))
 }
 
 func mega(bytes float64) string { return fmt.Sprintf("%.1f MB", bytes/1e6) }

@@ -41,8 +41,8 @@ func TestPlainLines(t *testing.T) {
 	d.Close()
 	want := `hdinsightkafka-databricks-sqldw  run r1
 00:00 streaming  sent 0 (0/s)  stored 0 (0/s)  backlog 200
-00:02 streaming  sent 20,020 (10,010/s)  stored 19,980 (9,990/s)  backlog 200
-00:04 streaming  sent 40,040 (10,010/s)  stored 39,960 (9,990/s)  backlog 200
+00:02 streaming  sent 20,020 (10.0k/s)  stored 19,980 (9,990/s)  backlog 200
+00:04 streaming  sent 40,040 (10.0k/s)  stored 39,960 (9,990/s)  backlog 200
 00:04 verifying  checked 300,000 rows
 `
 	got := out.String()
