@@ -10,17 +10,16 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"millrace/connector/kafka/local"
+	"millrace/internal/testbinary"
 	"millrace/internal/testservice"
 	"millrace/ui/report"
 )
@@ -32,29 +31,7 @@ var (
 
 const name = "hdinsightkafka-databricks-sqldw"
 
-// binDir is where the program under test is built.
-var binDir string
-
-func TestMain(m *testing.M) {
-	var err error
-	if binDir, err = os.MkdirTemp("", "millrace-crash-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(binDir)
-	os.Exit(code)
-}
-
-// millrace is the program under test, built once.
-var millrace = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binDir, "millrace")
-	out, err := exec.Command("go", "build", "-o", path, "millrace/cmd/millrace").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building millrace: %w\n%s", err, out)
-	}
-	return path, nil
-})
+func TestMain(m *testing.M) { os.Exit(testbinary.Main(m)) }
 
 // scene is one run: a log, a data directory, an environment and workers.
 type scene struct {
@@ -67,10 +44,7 @@ type scene struct {
 }
 
 func newScene(t *testing.T, env ...string) *scene {
-	bin, err := millrace()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := testbinary.Path(t)
 	s := *seed
 	if s == 0 {
 		s = rand.Uint64N(1 << 40)

@@ -6,50 +6,25 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"millrace/internal/testbinary"
 	"millrace/internal/testservice"
 	"millrace/ui/report"
 )
 
 const solution = "hdinsightkafka-databricks-sqldw"
 
-// binDir is where the program under test is built.
-var binDir string
-
-func TestMain(m *testing.M) {
-	var err error
-	if binDir, err = os.MkdirTemp("", "millrace-e2e-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	os.RemoveAll(binDir)
-	os.Exit(code)
-}
-
-var millrace = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(binDir, "millrace")
-	out, err := exec.Command("go", "build", "-o", path, "millrace/cmd/millrace").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building millrace: %w\n%s", err, out)
-	}
-	return path, nil
-})
+func TestMain(m *testing.M) { os.Exit(testbinary.Main(m)) }
 
 func command(t *testing.T, env []string, args ...string) *exec.Cmd {
-	bin, err := millrace()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := testbinary.Path(t)
 	cmd := exec.CommandContext(t.Context(), bin, args...)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), env...)
