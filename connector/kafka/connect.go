@@ -126,8 +126,16 @@ func (t *TLS) client() (*tls.Config, error) {
 }
 
 // client makes a client of the cluster. It does not connect yet.
+//
+// A connection that ends at its first answer may mean a wrong configuration,
+// and the client reports it as that. Once the cluster has been reached, it can
+// only mean that the broker went away, which is worth repeating.
 func (c *connection) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	cl, err := kgo.NewClient(append(c.opts[:len(c.opts):len(c.opts)], opts...)...)
+	opts = append(c.opts[:len(c.opts):len(c.opts)], opts...)
+	if c.reached.Load() {
+		opts = append(opts, kgo.AlwaysRetryEOF())
+	}
+	cl, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("setting up a Kafka client: %w", err)
 	}

@@ -117,7 +117,9 @@ func (s *scene) run(n int, rate, events string) *report.Report {
 		workers[i] = s.start()
 	}
 	for i := range *kills {
-		time.Sleep(time.Duration(s.rng.IntN(1500)) * time.Millisecond)
+		// Long enough, now and then, for a worker to start, to wait until
+		// the group misses the one before, and to work.
+		time.Sleep(time.Duration(s.rng.IntN(3000)) * time.Millisecond)
 		victim := s.rng.IntN(n)
 		workers[victim].kill(t)
 		if i%10 == 9 {

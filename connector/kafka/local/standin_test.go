@@ -85,6 +85,7 @@ func start(t *testing.T, o local.Options) *local.Server {
 func client(t *testing.T, addr string, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(addr), kgo.MetadataMinAge(50*time.Millisecond),
+		kgo.AlwaysRetryEOF(), // brokers are killed here, the configuration is right
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.UnknownTopicRetries(-1))...)
 	if err != nil {
 		t.Fatal(err)
