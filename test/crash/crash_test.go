@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -59,7 +60,8 @@ func newScene(t *testing.T, env ...string) *scene {
 	t.Cleanup(func() { broker.Close() })
 	return &scene{t: t, bin: bin, dir: filepath.Join(dir, "data"), rng: rand.New(rand.NewPCG(s, 7)),
 		env: append(append(os.Environ(), "KAFKA_BROKERS="+broker.Address()), env...),
-		args: []string{name, "--run", "crash", "--data-dir", filepath.Join(dir, "data"),
+		// A name of its own: the database may hold an earlier run's tables.
+		args: []string{name, "--run", fmt.Sprintf("crash%d-%d", os.Getpid(), s), "--data-dir", filepath.Join(dir, "data"),
 			// Members that were killed must be missed soon.
 			"--set", "ingest.sessionTimeout=1s", "--set", "ingest.rebalanceTimeout=2s"}}
 }
