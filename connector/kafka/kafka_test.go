@@ -87,7 +87,7 @@ func clusters(t *testing.T, each func(t *testing.T, c cluster)) {
 		t.Run("apache/"+mechanism, func(t *testing.T) {
 			k := testservice.Kafka(t)
 			if k.SASL == "" {
-				t.Skip("the cluster has no SASL listener")
+				testservice.Absent(t, "the cluster has no SASL listener")
 			}
 			each(t, withUser(k.SASL, mechanism, k.Username, k.Password))
 		})
@@ -95,7 +95,7 @@ func clusters(t *testing.T, each func(t *testing.T, c cluster)) {
 	t.Run("apache/TLS", func(t *testing.T) {
 		k := testservice.Kafka(t)
 		if k.TLS == "" {
-			t.Skip("the cluster has no TLS listener")
+			testservice.Absent(t, "the cluster has no TLS listener")
 		}
 		each(t, cluster{conf: func(testing.TB) *kafka.Config {
 			c := configFor(k.TLS)

@@ -208,7 +208,7 @@ func TestPostgreSQLOutage(t *testing.T) {
 	testservice.Postgres(t) // or the test cannot run here
 	script := testservice.PostgresScript()
 	if script == "" {
-		t.Skip("test/services/postgres.sh is not here")
+		testservice.Absent(t, "test/services/postgres.sh is not here")
 	}
 	dir, err := os.MkdirTemp("", "millrace-outage-")
 	if err != nil {
@@ -322,7 +322,7 @@ func writeThrough(ctx context.Context, s connector.Store, p int32, from, to int6
 func TestDuckDBDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("a small disk cannot be made here: %v %s", err, out)
+		testservice.Absent(t, "a small disk cannot be made here: %v %s", err, out)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {

@@ -148,3 +148,13 @@ func root() string {
 		dir = parent
 	}
 }
+
+// Absent ends a test that cannot run because something is not there: in CI
+// (CI=true) that is a failure, elsewhere the test is skipped.
+func Absent(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}

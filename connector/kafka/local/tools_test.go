@@ -69,7 +69,7 @@ func TestKafkaTools(t *testing.T) {
 	t.Parallel()
 	k := &tools{t: t, cp: testservice.KafkaTools(t)}
 	if _, err := exec.LookPath("java"); err != nil {
-		t.Skip("java is missing: run `make services`")
+		testservice.Absent(t, "java is missing: run `make services`")
 	}
 	dir := t.TempDir()
 	s := start(t, local.Options{DataDir: dir, Partitions: 3})
