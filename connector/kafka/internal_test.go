@@ -76,6 +76,29 @@ func TestBusyTransactionIsReported(t *testing.T) {
 	})
 }
 
+// TestConfusedClusterIsAskedAgain: an unexpected error of the broker's at a
+// step that another owner fences is not the worker's end, but one that stays
+// is.
+func TestConfusedClusterIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		txn := transaction{s: &store{conn: &connection{brokers: "h:1"}}}
+		answers := []error{kerr.UnknownServerError, kerr.ConcurrentTransactions, kerr.ProducerFenced}
+		err := txn.repeat(t.Context(), "committing a transaction", func() error {
+			err := answers[0]
+			answers = answers[1:]
+			return err
+		})
+		if connector.ActionOf(err) != connector.Fenced {
+			t.Errorf("got %v, want Fenced", err)
+		}
+		err = txn.repeat(t.Context(), "committing a transaction", func() error { return kerr.UnknownServerError })
+		if connector.ActionOf(err) != connector.Fail || !errors.Is(err, kerr.UnknownServerError) {
+			t.Errorf("got %v, want Fail", err)
+		}
+	})
+}
+
 // TestUnreachableOnceReached: the same failure ends a command that never had a
 // connection, and is repeated by one that had.
 func TestUnreachableOnceReached(t *testing.T) {

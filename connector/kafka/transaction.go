@@ -177,11 +177,17 @@ func (t *transaction) abandon(ctx context.Context) error {
 // repeat runs a step until it has a definite answer: success, being fenced,
 // or a fault that stays. If ctx ends first, or the cluster stays away or busy
 // with the transaction before, the answer is Retry.
+//
+// Apache Kafka (4.3.0 at least) answers UNKNOWN_SERVER_ERROR where it means
+// CONCURRENT_TRANSACTIONS: to a step that meets the moment in which a new
+// owner fences this one ("transition to ONGOING while it already a pending
+// state PREPARE_EPOCH_FENCE"). Asked again it gives the real answer.
 func (t *transaction) repeat(ctx context.Context, doing string, step func() error) error {
 	began := time.Now()
 	for n := 1; ; n++ {
 		err := step()
 		busy := errors.Is(err, kerr.ConcurrentTransactions)
+		confused := errors.Is(err, kerr.UnknownServerError)
 		switch {
 		case err == nil:
 			return nil
@@ -189,7 +195,7 @@ func (t *transaction) repeat(ctx context.Context, doing string, step func() erro
 			return connector.FencedError([]int32{t.partition}, doing+": "+code(err))
 		case ctx.Err() != nil:
 			return connector.Retryable(fmt.Errorf("%s for partition %d: %w", doing, t.partition, ctx.Err()), 0)
-		case !busy && !retriable(err):
+		case !busy && !retriable(err) && (!confused || n > 10):
 			return t.s.conn.explain(err, fmt.Sprintf("%s for partition %d", doing, t.partition))
 		case !busy && n > 10, busy && time.Since(began) > busyTimeout:
 			return connector.Retryable(t.s.conn.explain(err, fmt.Sprintf("%s for partition %d", doing, t.partition)), time.Second)
