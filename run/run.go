@@ -37,17 +37,17 @@ const (
 
 // session is one run of some of the stages in this process.
 type session struct {
-	q        cli.Request
-	steps    string
-	dir      *dataDir
-	services *services
-	worker   *worker
-	sim      *simulate.Simulator
-	gather   *gatherer
-	sampler  *metrics.Sampler
-	display  *progress.Display
-	life     lifecycle
-	cpu0     float64
+	q          cli.Request
+	steps      string
+	dir        *dataDir
+	services   *services
+	processing processing
+	sim        *simulate.Simulator
+	gather     *gatherer
+	sampler    *metrics.Sampler
+	display    *progress.Display
+	life       lifecycle
+	cpu0       float64
 }
 
 func (s *session) has(step rune) bool { return strings.ContainsRune(s.steps, step) }
@@ -187,9 +187,9 @@ func (s *session) stream(ctx context.Context) error {
 	if err := s.simulate(ctx); err != nil {
 		return firstCause(ctx, err)
 	}
-	if s.worker != nil {
+	if s.processing != nil {
 		s.gather.enter(metrics.Draining)
-		if err := s.worker.drained(ctx); err != nil {
+		if err := s.processing.drained(ctx); err != nil {
 			return firstCause(ctx, err)
 		}
 	}
@@ -206,13 +206,16 @@ func (s *session) startStages(ctx context.Context, fail func(error), stages *lif
 		s.gather.simulator = s.sim
 		s.gather.target, s.gather.rate = s.sim.Target(), simConfig(&s.q).Rate
 	}
+	if log, ok := s.services.log.(connector.Throttled); ok {
+		s.gather.throttled = log.Throttled
+	}
 	s.display.Begin(s.header())
 	if s.has(stepProcess) {
-		if s.worker, err = newWorker(&s.q, s.dir, s.services); err != nil {
+		if s.processing, err = newProcessing(&s.q, s.dir, s.services); err != nil {
 			return err
 		}
-		s.gather.worker = s.worker
-		stages.started("the worker", background(ctx, fail, s.worker.run))
+		s.gather.processing = s.processing
+		stages.started("the worker", background(ctx, fail, s.processing.run))
 	}
 	s.sampler = metrics.NewSampler(time.Second, s.gather.sample, s.display.Update)
 	stages.started("the sampler", background(ctx, fail, func(ctx context.Context) error { s.sampler.Run(ctx); return nil }))
@@ -224,8 +227,8 @@ func (s *session) startStages(ctx context.Context, fail func(error), stages *lif
 		fmt.Fprintf(s.display, "metrics at http://%s/metrics\n", srv.Addr())
 		stages.started("the metrics endpoint", srv.Close)
 	}
-	if s.worker != nil && len(s.steps) > 1 {
-		s.worker.ready(ctx, s.services.partitions)
+	if s.processing != nil && len(s.steps) > 1 {
+		s.processing.ready(ctx, s.services.partitions)
 	}
 	s.gather.started = time.Now()
 	s.gather.enter(metrics.Streaming)
@@ -284,10 +287,11 @@ func (s *session) report(ctx context.Context) (*report.Report, error) {
 		return nil, fmt.Errorf("printing the configuration: %w", err)
 	}
 	r.Configuration = config.String()
-	if s.worker != nil {
-		c := s.worker.served.Counts()
-		measured.Throttled, measured.Retries = c.Throttled, c.Retries
-		measured.Commit = commitLag(s.worker.served)
+	if s.gather.throttled != nil {
+		measured.Throttled = s.gather.throttled()
+	}
+	if s.processing != nil {
+		s.processing.measured(&measured)
 	}
 	if s.sampler != nil {
 		r.Samples = s.sampler.History()

@@ -92,7 +92,7 @@ func (s *session) work(ctx context.Context) error {
 	}
 	if s.q.Drain {
 		s.gather.enter(metrics.Draining)
-		err := s.worker.drained(running)
+		err := s.processing.drained(running)
 		if running.Err() == nil {
 			return errors.Join(err, stages.stop())
 		}

@@ -9,10 +9,28 @@ import (
 
 	"millrace/connector"
 	"millrace/ingest"
+	"millrace/internal/metrics"
 	"millrace/process"
 	"millrace/serve"
 	"millrace/ui/cli"
+	"millrace/verify"
 )
+
+// A processing is what lies between a run's log and its store, as far as this
+// process drives or watches it.
+type processing interface {
+	// run works until ctx ends.
+	run(ctx context.Context) error
+	// ready waits until the work can begin, for a while.
+	ready(ctx context.Context, partitions int)
+	// drained waits until everything in the log is stored. It is called
+	// when nothing more is being appended.
+	drained(ctx context.Context) error
+	// sample adds its counters.
+	sample(ctx context.Context, s *metrics.Sample)
+	// measured adds what the verdict cannot know.
+	measured(m *verify.Measured)
+}
 
 // worker is the processing side of a run in this process: one member of the
 // log's consumer group, its tasks and its writer.
@@ -24,6 +42,21 @@ type worker struct {
 	served    *serve.Stats
 	snapshots *process.Snapshots
 	backlog   *ingest.Backlog
+}
+
+// captureKind is the kind of process in which the log's service itself writes
+// the store.
+const captureKind = "capture"
+
+func newProcessing(q *cli.Request, d *dataDir, s *services) (processing, error) {
+	if q.Solution.ProcessKind != captureKind {
+		return newWorker(q, d, s)
+	}
+	archive, ok := s.store.(archived)
+	if !ok {
+		return nil, usage("say serve.kind: archive", "a store of kind %s is not written by Capture", q.Solution.ServeKind)
+	}
+	return newCapturing(s.log, archive), nil
 }
 
 // newWorker makes a worker over services that have been prepared.
@@ -74,7 +107,7 @@ func (w *worker) ready(ctx context.Context, partitions int) {
 }
 
 // drained waits until everything in the log is stored, by this worker or by
-// others of its group. It is called when nothing more is being appended.
+// others of its group.
 func (w *worker) drained(ctx context.Context) error {
 	for {
 		behind, _, err := w.behind(ctx)
@@ -116,4 +149,30 @@ func (w *worker) behind(ctx context.Context) (behind, total int64, err error) {
 		delete(others, p)
 	}
 	return w.backlog.Measure(ctx, others)
+}
+
+// sample implements processing. The backlog asks the log, so it is left
+// unknown when the log does not answer in time.
+func (w *worker) sample(ctx context.Context, s *metrics.Sample) {
+	p, v := w.processed.Counts(), w.served.Counts()
+	s.Processed, s.ProcessedBytes, s.Duplicates, s.DeadLettered = p.Inputs, p.InputBytes, p.Duplicates, p.Dead
+	s.Replayed = p.Replayed
+	s.Sessions, s.Fenced = w.reader.Counts()
+	s.Stored, s.StoreDuplicates, s.StoredBytes, s.Writes = v.Stored, v.Duplicates, v.Bytes, v.Writes
+	s.Retries, s.Charge, s.Outage = v.Retries, v.Charge, v.Outage
+	s.Throttled += v.Throttled
+	if s.Phase != metrics.Verifying {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if behind, total, err := w.behind(ctx); err == nil {
+			s.Backlog, s.LogEntries = behind, total
+		}
+	}
+}
+
+// measured implements processing.
+func (w *worker) measured(m *verify.Measured) {
+	c := w.served.Counts()
+	m.Throttled, m.Retries = m.Throttled+c.Throttled, c.Retries
+	m.Commit = commitLag(w.served)
 }

@@ -1,0 +1,21 @@
+package connector
+
+// RateLimits are what a service lets through per second with the units that
+// it is configured with; 0 is no limit.
+type RateLimits struct {
+	MessagesIn, BytesIn   float64
+	MessagesOut, BytesOut float64
+	// Units is how many of them are configured, Unit what one is called
+	// ("throughput unit"), Setting the path of the setting that says how
+	// many ("throughputUnits", inside the section).
+	Units         int
+	Unit, Setting string
+}
+
+// RateLimited is implemented by the configuration of a log or store whose
+// service limits rates. The zero value says that nothing is known to limit.
+type RateLimited interface{ RateLimits() RateLimits }
+
+// Throttled is implemented by a log that counts the requests which its service
+// has refused for their rate since it was opened. Safe for concurrent use.
+type Throttled interface{ Throttled() int64 }
