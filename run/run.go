@@ -279,6 +279,9 @@ func (s *session) report(ctx context.Context) (*report.Report, error) {
 		Scale: s.q.Solution.Scale, Engine: engineName(&s.q),
 		Ingest: s.services.ingest, Serve: s.services.store.Describe(), Layout: s.services.store.Traits().Layout,
 		Partitions: s.services.partitions, Started: s.gather.started, Wall: wall, Machine: report.ThisMachine()}
+	if c, ok := s.q.Solution.Ingest.(connector.RateLimited); ok {
+		r.Limits = reportLimits(c.RateLimits())
+	}
 	if s.sim != nil {
 		r.Seed, r.Rate = s.sim.Seed(), s.gather.rate
 	}

@@ -222,6 +222,17 @@ func outcome(getenv func(string) string, r *report.Report, table bool) *cli.Outc
 	return o
 }
 
+// reportLimits shows what the log's service lets through; nil if nothing is
+// known to limit it.
+func reportLimits(l connector.RateLimits) *report.Limits {
+	if l == (connector.RateLimits{}) {
+		return nil
+	}
+	return &report.Limits{MessagesInPerSecond: l.MessagesIn, BytesInPerSecond: l.BytesIn,
+		MessagesOutPerSecond: l.MessagesOut, BytesOutPerSecond: l.BytesOut,
+		Units: l.Units, Unit: l.Unit, Setting: "ingest." + l.Setting}
+}
+
 // engineName says what does the work here, and for which engine of the real
 // architecture.
 func engineName(q *cli.Request) string {

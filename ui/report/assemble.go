@@ -53,6 +53,7 @@ func New(run Run, v *verify.Verdict) *Report {
 		r.counted(run)
 	}
 	r.resources(run)
+	r.Hints = hints(r, run.Samples)
 	r.Throughput.PerInterval = intervals(run.Samples, v)
 	if v == nil && len(run.Samples) > 1 {
 		r.Throughput.IntervalSeconds = width(run.Samples).Seconds()

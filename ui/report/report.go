@@ -58,6 +58,8 @@ type Report struct {
 	Thresholds []Threshold `json:"thresholds"`
 	// Notes say what was not judged, and why; they are in Reason, too.
 	Notes []string `json:"notes,omitempty"`
+	// Hints say what to change so that a run like this would do better.
+	Hints []string `json:"hints,omitempty"`
 	// Failure is why the run itself failed; empty if it did not.
 	Failure string `json:"failure,omitempty"`
 	// Verified says that ledger and store were compared. If not, Events and
@@ -204,6 +206,11 @@ type Limits struct {
 	MessagesOutPerSecond float64 `json:"messagesOutPerSecond"`
 	BytesInPerSecond     float64 `json:"bytesInPerSecond"`
 	BytesOutPerSecond    float64 `json:"bytesOutPerSecond"`
+	// Units is how many of the service's units that is, 0 if it has none;
+	// Unit is what one is called, Setting where the number is set.
+	Units   int    `json:"units,omitempty"`
+	Unit    string `json:"unit,omitempty"`
+	Setting string `json:"setting,omitempty"`
 }
 
 // Example is one flawed event.

@@ -131,6 +131,12 @@ func Summary(w io.Writer, r *Report, s Style) error {
 		line("resources  %.1f CPU seconds, %.1f per million events, peak memory %s",
 			p.CPUSeconds, p.CPUSecondsPerMillionEvents, size(float64(p.PeakRSSBytes)))
 	}
+	for _, h := range r.Hints {
+		line("")
+		for i, text := range wrap(s.clean(h), width80-6) {
+			line("%-6s%s", map[bool]string{true: "hint"}[i == 0], text)
+		}
+	}
 	line("")
 	word := s.paint(map[string]string{passed: bold + ";" + green, failed: bold + ";" + red, done: bold}[r.Word()], r.Word())
 	for i, text := range wrap(s.clean(r.Reason), width80-6) {
