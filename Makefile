@@ -65,14 +65,16 @@ fuzz: go-present ## every fuzz target for a short time: FUZZTIME=10s
 			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; done
 
-services: ## start Apache Kafka and PostgreSQL for tests, installing what is missing
+services: ## start Apache Kafka, PostgreSQL and Azurite for tests, installing what is missing
 	@test/services/install.sh test
 	@test/services/kafka.sh start
 	@test/services/postgres.sh start
+	@test/services/azurite.sh start
 
 services-stop: ## stop them
 	@test/services/kafka.sh stop
 	@test/services/postgres.sh stop
+	@test/services/azurite.sh stop
 
 generate: go-present ## write docs/ from the code: the schema and the table of options
 	go test ./cmd/millrace -run TestDocs -update

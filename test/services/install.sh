@@ -3,7 +3,8 @@
 #
 #   install.sh build    what `make build` and `make demo` need: a C compiler
 #   install.sh test     what `make test` needs besides: Java and Maven (Apache
-#                       Kafka), PostgreSQL, Chromium (the report's page)
+#                       Kafka), Node and npm (Azurite), PostgreSQL, Chromium
+#                       (the report's page)
 #
 # It installs on Debian and its relatives, as root or with a sudo that asks for
 # no password. Elsewhere it names what is missing and ends with exit code 1.
@@ -39,6 +40,8 @@ check() {
 	need flock util-linux
 	need java openjdk-17-jre-headless
 	need mvn maven
+	need node nodejs
+	need npm npm
 	need 'chromium|chromium-browser|google-chrome' chromium
 	if ! command -v initdb >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
 		# postgres.sh installs it in a way that starts no cluster of the system.
