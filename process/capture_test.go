@@ -21,7 +21,9 @@ func TestCaptureConfig(t *testing.T) {
 		{func(c *CaptureConfig) { c.Interval = connector.Duration(16 * time.Minute) }, "interval: "},
 		{func(c *CaptureConfig) { c.SizeLimit = 1000 }, "sizeLimit: "},
 		{func(c *CaptureConfig) { c.SizeLimit = 501 << 20 }, "sizeLimit: "},
-		{func(c *CaptureConfig) { c.NameFormat = "{Namespace}/{EventHub}/{Year}{Month}{Day}{Hour}{Minute}{Second}" }, "nameFormat: {PartitionId} is missing"},
+		{func(c *CaptureConfig) {
+			c.NameFormat = "{Namespace}/{EventHub}/{Year}{Month}{Day}{Hour}{Minute}{Second}"
+		}, "nameFormat: {PartitionId} is missing"},
 		{func(c *CaptureConfig) { c.NameFormat = strings.ToLower(CaptureNameFormat) }, "nameFormat: {Namespace}, {EventHub}"},
 		{func(c *CaptureConfig) { c.Codec = "snappy" }, "codec: "},
 	} {
