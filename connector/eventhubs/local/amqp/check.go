@@ -24,6 +24,9 @@ func check(b []byte, depth int) (rest []byte, err error) {
 }
 
 func checkContent(code byte, b []byte, depth int) error {
+	if depth > MaxDepth {
+		return errDeep
+	}
 	switch code {
 	case codeBool:
 		if b[0] > 1 {

@@ -173,6 +173,9 @@ func readValue(b []byte, depth int) (v any, rest []byte, err error) {
 
 // readContent decodes the content of a value with the constructor code.
 func readContent(code byte, b []byte, depth int) (any, error) {
+	if depth > MaxDepth {
+		return nil, errDeep
+	}
 	switch code {
 	case codeNull:
 		return nil, nil

@@ -35,50 +35,71 @@ func (k BodyKind) String() string {
 // can decode every part of it. Errors are *Error with amqp:decode-error.
 func ParseMessage(b []byte, m *Message) error {
 	*m = Message{}
-	rewritten := false
-	for last := byte(0); len(b) > 0; {
-		s, rest, err := nextSection(b)
+	// While every section of the body has its usual descriptor, the body is
+	// the part of b from body on; else it is put together in m.
+	body, whole := -1, true
+	last := byte(0)
+	for rest := b; len(rest) > 0; {
+		s, after, err := nextSection(rest)
 		if err != nil {
 			return err
 		}
-		if s.desc < last || s.desc == last && s.desc != descData && s.desc != descSequence ||
-			last >= descData && s.desc > last && s.desc != descFooter {
+		if outOfOrder(last, s.desc) {
 			return decodeError("section %#02x of a message after section %#02x", s.desc, last)
 		}
-		last, b = s.desc, rest
-		into := m.section(s.desc)
+		start, end := len(b)-len(rest), len(b)-len(after)
+		last, rest = s.desc, after
+		into, inBody := m.section(s.desc)
 		switch {
-		case s.standard && len(*into) == 0:
+		case s.standard && !inBody:
 			*into = s.encoded
-		case s.standard && !rewritten:
-			// The body's sections lie one behind the other.
-			*into = (*into)[:len(*into)+len(s.encoded)]
+		case s.standard && whole:
+			if body < 0 {
+				body = start
+			}
+			*into = b[body:end:end]
 		default:
-			rewritten = rewritten || s.desc == descData || s.desc == descSequence
-			*into = append((*into)[:len(*into):len(*into)], codeDescribed, codeSmallUlong, s.desc)
+			whole = whole && !inBody
+			// Its capacity is its length, so that b is not written to.
+			*into = append(*into, codeDescribed, codeSmallUlong, s.desc)
 			*into = append(*into, s.value...)
 		}
 	}
 	return nil
 }
 
-// section returns where the section with a descriptor goes.
-func (m *Message) section(desc byte) *[]byte {
+// outOfOrder tells whether section next may not follow section last (0 at the
+// beginning). A body has one kind of section, of which only a value is single.
+func outOfOrder(last, next byte) bool {
+	switch {
+	case next < last:
+		return true
+	case next == last:
+		return next != descData && next != descSequence
+	case last >= descData:
+		return next != descFooter
+	}
+	return false
+}
+
+// section returns where the section with a descriptor goes, and whether that is
+// the body.
+func (m *Message) section(desc byte) (into *[]byte, body bool) {
 	switch desc {
 	case descHeader:
-		return &m.Header
+		return &m.Header, false
 	case descDeliveryAnnotations:
-		return &m.DeliveryAnnotations
+		return &m.DeliveryAnnotations, false
 	case descMessageAnnotations:
-		return &m.MessageAnnotations
+		return &m.MessageAnnotations, false
 	case descProperties:
-		return &m.Properties
+		return &m.Properties, false
 	case descApplicationProperties:
-		return &m.ApplicationProperties
+		return &m.ApplicationProperties, false
 	case descFooter:
-		return &m.Footer
+		return &m.Footer, false
 	}
-	return &m.Body
+	return &m.Body, true
 }
 
 // Append appends the message: its sections in their order.
