@@ -37,8 +37,10 @@ type azure struct {
 	client *container.Client
 	// where is the account's address and the container, without secrets.
 	where string
-	// signed says how requests are signed, for hints.
-	signed string
+	// signed says how requests are signed, for hints; limited whether that
+	// can leave out single rights, as an account's key never does.
+	signed  string
+	limited bool
 	// ready is set once the container was seen or created.
 	ready atomic.Bool
 	close func()
@@ -49,7 +51,7 @@ func openAzure(address, name string) (Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &azure{client: client, where: a.url + name, close: closer}
+	b := &azure{client: client, where: a.url + name, close: closer, limited: a.key == ""}
 	switch {
 	case a.key != "":
 		b.signed = "AccountName and AccountKey"
@@ -141,7 +143,7 @@ func (b *azure) Prepare(ctx context.Context) error {
 	_, err := pager.NextPage(ctx)
 	switch {
 	case err == nil:
-	case bloberror.HasCode(err, bloberror.AuthorizationPermissionMismatch, bloberror.AuthorizationFailure):
+	case b.limited && bloberror.HasCode(err, bloberror.AuthorizationPermissionMismatch, bloberror.AuthorizationFailure):
 		// Right, but not allowed to list: writing may be allowed.
 	case bloberror.HasCode(err, bloberror.ContainerNotFound, bloberror.ResourceNotFound):
 		if err := b.create(ctx); err != nil {

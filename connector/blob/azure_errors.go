@@ -46,8 +46,11 @@ func (b *azure) fail(doing string, err error) error {
 		resp.StatusCode == http.StatusNotFound:
 		return fmt.Errorf("%w: %w", short, ErrNotFound)
 	case bloberror.HasCode(err, bloberror.AuthenticationFailed, bloberror.InvalidAuthenticationInfo),
-		resp.StatusCode == http.StatusUnauthorized:
-		return &connector.Hinted{Hint: "the account does not accept the credentials: check " + b.signed, Err: short}
+		resp.StatusCode == http.StatusUnauthorized,
+		// Emulators answer so to a wrong key, accounts behind a closed
+		// firewall.
+		!b.limited && resp.StatusCode == http.StatusForbidden:
+		return &connector.Hinted{Hint: "the account does not accept the credentials or this address: check " + b.signed + ", and the account's firewall", Err: short}
 	case bloberror.HasCode(err, bloberror.ContainerBeingDeleted),
 		resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout, resp.StatusCode >= 500:
 		return connector.Retryable(short, retryAfter(resp.RawResponse))

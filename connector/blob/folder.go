@@ -158,14 +158,14 @@ func (f *folder) Prepare(ctx context.Context) error {
 func (f *folder) fail(doing string, err error) error {
 	err = fmt.Errorf("%s in %s: %w", doing, f.Describe(), err)
 	switch {
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, errInTheWay):
+		return &connector.Hinted{Hint: "a file and a folder cannot have the same name; move the one that is in the way", Err: err}
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%w: %w", ErrExists, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return &connector.Hinted{Hint: "give this user the right to write there, or choose another folder", Err: err}
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
-		return &connector.Hinted{Hint: "a file and a folder cannot have the same name; move the one that is in the way", Err: err}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT),
 		errors.Is(err, syscall.EIO), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE),
 		errors.Is(err, syscall.ESTALE), errors.Is(err, syscall.ETIMEDOUT):
@@ -258,6 +258,8 @@ func (f *folder) appear(root *os.Root, temp, name string, replace bool) (Info, e
 	return fileInfo(name, st), nil
 }
 
+var errInTheWay = errors.New("a file has the name of that folder")
+
 // mkdir makes dir and makes new folders durable: without that a power cut could
 // take an object away that had been reported as written.
 func (f *folder) mkdir(root *os.Root, dir string) error {
@@ -267,7 +269,9 @@ func (f *folder) mkdir(root *os.Root, dir string) error {
 	if st, err := root.Stat(dir); err == nil && st.IsDir() {
 		return nil
 	}
-	if err := root.MkdirAll(dir, 0o755); err != nil {
+	if err := root.MkdirAll(dir, 0o755); errors.Is(err, fs.ErrExist) {
+		return errInTheWay
+	} else if err != nil {
 		return err
 	}
 	for d := path.Dir(dir); ; d = path.Dir(d) {
@@ -407,13 +411,16 @@ func (f *folder) Delete(_ context.Context, name string) error {
 		return nil // there are no objects of that name, only below it
 	}
 	err = root.Remove(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	if err != nil {
 		return f.fail("deleting "+name, err)
 	}
 	// Folders are not objects: those that hold nothing go away. One that
-	// is not empty refuses.
+	// is not empty refuses, and so does a file that has taken its place.
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if root.Remove(dir) != nil {
+		if syscall.Rmdir(filepath.Join(f.path, filepath.FromSlash(dir))) != nil {
 			break
 		}
 	}
@@ -462,8 +469,8 @@ func (f *folder) walk(ctx context.Context, root *os.Root, dir, prefix string, fn
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(key(a), key(b)) })
 	for _, e := range entries {
 		name := path.Join(dir, e.Name())
-		if name == incomplete {
-			continue
+		if name == incomplete || !e.IsDir() && !e.Type().IsRegular() {
+			continue // not even a link: it may lead out of the folder
 		}
 		switch {
 		case e.IsDir():
