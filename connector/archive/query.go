@@ -1,0 +1,262 @@
+package archive
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	_ "embed" // for the macros
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	duckdb "github.com/duckdb/duckdb-go/v2"
+
+	"millrace/connector"
+)
+
+//go:embed macros.sql
+var macros string
+
+// query is one query: a DuckDB of its own in memory, and one listing of the
+// archive, so that all parts of the query see the same files.
+type query struct {
+	store *Store
+	// spill is the folder that DuckDB continues in beyond its memory.
+	spill string
+	db    *sql.DB
+	conn  *sql.Conn
+
+	mu sync.Mutex
+	// files are listed by the first part of the query that needs them.
+	files  []*file
+	listed bool
+	// readers are open; a query that ends early leaves some.
+	readers map[*fileReader]struct{}
+	// failed is the first error of reading. DuckDB passes on its text only.
+	failed error
+}
+
+// Query implements connector.Store. The text is one SQL statement that reads,
+// in DuckDB's dialect; README.md has its tables. The result is made by a
+// DuckDB of its own, whose memory is bounded by memoryLimit.
+func (s *Store) Query(ctx context.Context, text string) (connector.Rows, error) {
+	q := &query{store: s, readers: make(map[*fileReader]struct{})}
+	rows, err := q.run(ctx, text)
+	if err != nil {
+		return nil, errors.Join(q.explain(err), q.end())
+	}
+	return rows, nil
+}
+
+func (q *query) run(ctx context.Context, text string) (connector.Rows, error) {
+	if err := q.begin(ctx); err != nil {
+		return nil, err
+	}
+	if err := q.conn.Raw(func(raw any) error { return onlyReads(ctx, raw.(driver.Conn), text) }); err != nil {
+		return nil, err
+	}
+	rows, err := q.conn.QueryContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, errors.Join(err, rows.Close())
+	}
+	return newResult(q, rows, types), nil
+}
+
+// begin opens the database and makes the archive known to it.
+func (q *query) begin(ctx context.Context) error {
+	c, err := duckdb.NewConnector("", nil)
+	if err != nil {
+		return err
+	}
+	q.db = sql.OpenDB(c)
+	if q.conn, err = q.db.Conn(ctx); err != nil {
+		return err
+	}
+	folder := q.store.env.DataDir
+	if _, err := os.Stat(folder); err != nil {
+		folder = "" // nothing was kept there yet
+	}
+	if q.spill, err = os.MkdirTemp(folder, "query-"); err != nil {
+		return fmt.Errorf("making a folder for what does not fit into memory: %w", err)
+	}
+	cfg := &q.store.cfg
+	for _, statement := range []string{
+		fmt.Sprintf("SET memory_limit = '%dMiB'", cfg.MemoryLimit>>20),
+		fmt.Sprintf("SET threads = %d", cfg.Threads),
+		"SET temp_directory = '" + strings.ReplaceAll(filepath.Join(q.spill, "duckdb"), "'", "''") + "'",
+		// Rows come from several files at once; an order has to be asked for.
+		"SET preserve_insertion_order = false",
+		// Nothing is ever fetched from the network.
+		"SET autoinstall_known_extensions = false",
+		"SET autoload_known_extensions = false",
+	} {
+		if _, err := q.conn.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	if err := q.register(); err != nil {
+		return err
+	}
+	_, err = q.conn.ExecContext(ctx, macros)
+	return err
+}
+
+// register makes archive_rows(pattern) known to the database.
+func (q *query) register() error {
+	var columns []duckdb.ColumnInfo
+	for _, c := range columnTypes {
+		t, err := duckdb.NewTypeInfo(c.t)
+		if err != nil {
+			return fmt.Errorf("describing column %s: %w", c.name, err)
+		}
+		columns = append(columns, duckdb.ColumnInfo{Name: c.name, T: t})
+	}
+	text, err := duckdb.NewTypeInfo(duckdb.TYPE_VARCHAR)
+	if err != nil {
+		return fmt.Errorf("describing a pattern: %w", err)
+	}
+	return duckdb.RegisterTableUDF(q.conn, "archive_rows", duckdb.ParallelChunkTableFunction{
+		Config: duckdb.TableFunctionConfig{Arguments: []duckdb.TypeInfo{text}},
+		BindArgumentsContext: func(ctx context.Context, _ map[string]any, args ...any) (duckdb.ParallelChunkTableSource, error) {
+			files, err := q.choose(ctx, args[0])
+			if err != nil {
+				return nil, q.fail(err)
+			}
+			return &rows{query: q, ctx: ctx, columns: columns, files: files}, nil
+		},
+	})
+}
+
+// choose lists the files that a pattern takes.
+func (q *query) choose(ctx context.Context, arg any) ([]*file, error) {
+	text, ok := arg.(string)
+	if !ok {
+		return nil, &connector.Hinted{Hint: "for example: SELECT count(*) FROM archive('2026/11/22/*')",
+			Err: errors.New("archive() takes a pattern for names of files")}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.listed {
+		files, err := q.store.list(ctx)
+		if err != nil {
+			return nil, err
+		}
+		q.files, q.listed = files, true
+	}
+	p := newPattern(text)
+	var chosen []*file
+	for _, f := range q.files {
+		if p.takes(f) {
+			chosen = append(chosen, f)
+		}
+	}
+	return chosen, nil
+}
+
+func (q *query) open(ctx context.Context, f *file) (*fileReader, error) {
+	r, err := q.store.open(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.readers[r] = struct{}{}
+	return r, nil
+}
+
+func (q *query) close(r *fileReader) error {
+	q.mu.Lock()
+	delete(q.readers, r)
+	q.mu.Unlock()
+	return r.close()
+}
+
+// fail keeps the first error.
+func (q *query) fail(err error) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.failed == nil {
+		q.failed = err
+	}
+	return err
+}
+
+// end closes the database, then what it left open.
+func (q *query) end() error {
+	var errs []error
+	if q.conn != nil {
+		errs = append(errs, q.conn.Close())
+	}
+	if q.db != nil {
+		errs = append(errs, q.db.Close())
+	}
+	for r := range q.readers {
+		errs = append(errs, r.close())
+	}
+	q.readers = nil
+	if q.spill != "" {
+		errs = append(errs, os.RemoveAll(q.spill))
+	}
+	return errors.Join(errs...)
+}
+
+// errOnlyReads refuses a query.
+var errOnlyReads = errors.New("a query must be one statement that reads (SELECT, SHOW, EXPLAIN)")
+
+// onlyReads refuses everything but one statement that reads: an archive must
+// not be written, and COPY or SET reach beyond it.
+func onlyReads(ctx context.Context, c driver.Conn, text string) (err error) {
+	stmt, err := c.(driver.ConnPrepareContext).PrepareContext(ctx, text)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stmt.Close()) }()
+	kind, err := stmt.(*duckdb.Stmt).StatementType()
+	if err != nil {
+		return err
+	}
+	if kind != duckdb.STATEMENT_TYPE_SELECT && kind != duckdb.STATEMENT_TYPE_EXPLAIN {
+		return errOnlyReads
+	}
+	return nil
+}
+
+// explain makes an error of a query one that says what to do.
+func (q *query) explain(err error) error {
+	const doing = "asking the archive"
+	q.mu.Lock()
+	failed := q.failed
+	q.mu.Unlock()
+	switch {
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", doing, err)
+	case failed != nil:
+		return fmt.Errorf("%s: %w", doing, failed)
+	case errors.Is(err, errOnlyReads):
+		return err
+	}
+	message := strings.ToLower(err.Error())
+	hint := func(text string) error {
+		return &connector.Hinted{Hint: text, Err: fmt.Errorf("%s: %w", doing, err)}
+	}
+	switch {
+	case strings.Contains(message, "out of memory"):
+		return hint("raise memoryLimit of the archive, choose fewer columns, or add LIMIT")
+	case strings.Contains(message, "no space left"):
+		return hint("free some space, or choose less of the archive: archive('2026/11/22/*')")
+	case strings.Contains(message, "parser error") && strings.Contains(message, "offset"):
+		return hint(`OFFSET is a word of SQL: write the column as "Offset"`)
+	case strings.Contains(message, "binder error"), strings.Contains(message, "catalog error"):
+		return hint("there are the views events and unique_events, and archive('2026/11/22/*'); DESCRIBE events shows the columns")
+	case strings.Contains(message, "parser error"):
+		return hint("a query is one SELECT in DuckDB's SQL")
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
