@@ -367,6 +367,12 @@ func testReplay(t *testing.T, factory LogFactory) {
 	if err := l.Replay(ctx, 0, 0, ends[0], func(*record.Batch) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("Replay: %v, want the callback's error", err)
 	}
+	// A position that the log does not have, because the topic is another
+	// one than the store was filled from, is said in words.
+	err = l.Replay(ctx, 0, ends[0]+100, ends[0]+200, func(*record.Batch) error { return nil })
+	if hinted, ok := errors.AsType[*connector.Hinted](err); !ok || hinted.Hint == "" {
+		t.Errorf("Replay past the end: %v, want advice", err)
+	}
 	// The end of the context ends a Replay that waits for what is not there.
 	rctx, cancel := context.WithCancel(ctx)
 	err = l.Replay(rctx, 0, 0, ends[0]+1, func(*record.Batch) error { cancel(); return nil })

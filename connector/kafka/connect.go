@@ -212,6 +212,9 @@ func (c *connection) say(err error, doing string) error {
 		errors.Is(err, kerr.ClusterAuthorizationFailed), errors.Is(err, kerr.TransactionalIDAuthorizationFailed):
 		return hinted(fmt.Sprintf("%s does not allow %s %s (%s)", at, quoted(c.user), doing, code(err)),
 			"ask the cluster's owner for the right, or use another user")
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		return hinted(doing+": the log has no such position: entries were deleted or the topic was created anew",
+			"raise the topic's retention; to go on without the missing entries, use a new group and an empty store")
 	case errors.As(err, &cert):
 		return unreachable("its certificate is not trusted: "+cert.Err.Error(), "set tls.caFile to the authority's certificate, or tls.serverName")
 	case errors.As(err, &eof) && c.tls && !c.reached.Load(), strings.Contains(text, "does not look like a TLS handshake"):
