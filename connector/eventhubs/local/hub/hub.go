@@ -100,6 +100,9 @@ func (h *Hub) Name() string { return h.name }
 // Namespace returns the namespace that the hub belongs to.
 func (h *Hub) Namespace() *Namespace { return h.ns }
 
+// ID identifies the hub among all that ever had its name: that of the topic.
+func (h *Hub) ID() [16]byte { return h.id }
+
 // Topic returns the hub's topic in the log.
 func (h *Hub) Topic() string { return h.topic }
 

@@ -174,8 +174,9 @@ func (n *Namespace) CreateHub(ctx context.Context, spec Spec) (*Hub, error) {
 	// The description comes first: a hub whose topic is missing does not
 	// exist, but a topic without description would be a hub without groups.
 	topic := n.prefix + spec.Name
-	before := n.describe(spec.Name, &hubState{Topic: topic, Created: time.Now().UTC().Truncate(time.Millisecond),
-		Groups: uniqueGroups(spec.Groups), Capture: spec.Capture.clone()})
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	before := n.describe(spec.Name, &hubState{Topic: topic, Created: now,
+		Groups: uniqueGroups(spec.Groups), Capture: spec.Capture.since(nil, now)})
 	err := c.state.save(c.opts.StateFile)
 	c.mu.Unlock()
 	if err == nil {
@@ -262,7 +263,7 @@ func (n *Namespace) configure(ctx context.Context, spec Spec) error {
 			}
 		}
 		if spec.Capture != nil {
-			s.Capture = spec.Capture.clone()
+			s.Capture = spec.Capture.since(s.Capture, time.Now().UTC().Truncate(time.Millisecond))
 		}
 		return nil
 	})
@@ -296,7 +297,7 @@ func (n *Namespace) UpdateHub(ctx context.Context, spec Spec) (*Hub, error) {
 		}
 	}
 	err = n.change(ctx, h.name, func(s *hubState) error {
-		s.Capture = spec.Capture.clone()
+		s.Capture = spec.Capture.since(s.Capture, time.Now().UTC().Truncate(time.Millisecond))
 		return nil
 	})
 	return h, err

@@ -65,6 +65,25 @@ type CaptureSpec struct {
 	Codec string `json:"codec,omitempty"`
 	// Container is where the files go.
 	Container string `json:"container,omitempty"`
+	// Since is when Enabled was last switched on: only events from then on
+	// are archived. It is kept by the hub; what callers give is not used.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// since returns a copy of the description with Since filled in: it stays what
+// it was (before may be nil) if the archive was switched on already.
+func (c *CaptureSpec) since(before *CaptureSpec, now time.Time) *CaptureSpec {
+	d := c.clone()
+	switch {
+	case d == nil:
+	case !d.Enabled:
+		d.Since = time.Time{}
+	case before != nil && before.Enabled && !before.Since.IsZero():
+		d.Since = before.Since
+	default:
+		d.Since = now
+	}
+	return d
 }
 
 func (c *CaptureSpec) clone() *CaptureSpec {
