@@ -160,7 +160,7 @@ func (f *fields) optionalUint32() *uint32 {
 		*p = n
 		return p
 	}
-	return &n
+	return new(n)
 }
 
 func (f *fields) optionalUint16() *uint16 {
@@ -184,7 +184,7 @@ func (f *fields) optionalUint64() *uint64 {
 	if !ok {
 		return nil
 	}
-	return &n
+	return new(n)
 }
 
 func (f *fields) uint64() uint64 {
@@ -220,7 +220,7 @@ func (f *fields) optionalBool() *bool {
 		*f.flag = v
 		return f.flag
 	}
-	return &v
+	return new(v)
 }
 
 func (f *fields) mismatch(v any, want string) {
