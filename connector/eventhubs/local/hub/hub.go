@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // Hub is an event hub: a topic of the log.
@@ -50,15 +48,14 @@ func (h *Hub) setConfig(c topicConfig) {
 }
 
 // grow adds partitions that the topic has got. cluster.mu is held.
-func (h *Hub) grow(topic kadm.PartitionDetails) bool {
+func (h *Hub) grow(leaders []int32) bool {
 	parts := *h.parts.Load()
-	n := len(topic)
-	if n <= len(parts) {
+	if len(leaders) <= len(parts) {
 		return false
 	}
 	more := slices.Clone(parts)
-	for p := len(parts); p < n; p++ {
-		more = append(more, newPartition(h, int32(p), topic[int32(p)].Leader))
+	for p := len(parts); p < len(leaders); p++ {
+		more = append(more, newPartition(h, int32(p), leaders[p]))
 	}
 	h.parts.Store(&more)
 	return true

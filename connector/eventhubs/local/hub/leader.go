@@ -6,31 +6,27 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// lookupLeader asks the cluster who leads a partition. It makes cl learn the
-// brokers' addresses as well.
+// lookupLeader asks the cluster who leads a partition.
 func lookupLeader(ctx context.Context, cl *kgo.Client, topic string, p int32) (int32, error) {
-	meta, err := kadm.NewClient(cl).Metadata(ctx, topic)
+	meta, err := askMeta(ctx, cl, topic)
 	if err != nil {
 		return -1, err
 	}
-	t := meta.Topics[topic]
-	if t.Err != nil {
-		return -1, t.Err
-	}
-	part, ok := t.Partitions[p]
+	t := meta.topics[topic]
 	switch {
-	case !ok:
+	case t.err != nil:
+		return -1, t.err
+	case int(p) >= len(t.leaders):
 		return -1, kerr.UnknownTopicOrPartition
-	case part.Leader < 0:
+	case t.leaders[p] < 0:
 		return -1, kerr.LeaderNotAvailable
 	}
-	return part.Leader, nil
+	return t.leaders[p], nil
 }
 
 // ask repeats a question to a partition's leader until there is an answer, a

@@ -416,8 +416,8 @@ func (n *Namespace) DeleteHub(ctx context.Context, name string) error {
 	}
 	// Until the topic is out of sight, it would be found and taken for a hub.
 	for {
-		meta, err := c.adm.Metadata(ctx, h.topic)
-		if err == nil && errors.Is(meta.Topics[h.topic].Err, kerr.UnknownTopicOrPartition) {
+		meta, err := askMeta(ctx, c.cl, h.topic)
+		if err == nil && errors.Is(meta.topics[h.topic].err, kerr.UnknownTopicOrPartition) {
 			return nil
 		}
 		select {

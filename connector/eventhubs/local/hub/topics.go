@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,19 +49,19 @@ func (c *Cluster) listLocked(ctx context.Context, maxAge time.Duration) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	meta, err := c.adm.Metadata(ctx)
+	meta, err := askMeta(ctx, c.cl)
 	if err != nil {
 		return c.explain(err, "listing the topics")
 	}
-	found := map[string]kadm.TopicDetail{}
+	found := map[string]topicMeta{}
 	var unknown []string
-	for name, t := range meta.Topics {
+	for name, t := range meta.topics {
 		// A topic that is being created or deleted may carry an error.
-		if t.IsInternal || strings.HasPrefix(name, "__") || t.Err != nil || len(t.Partitions) == 0 {
+		if t.internal || strings.HasPrefix(name, "__") || t.err != nil || len(t.leaders) == 0 {
 			continue
 		}
 		found[name] = t
-		if h := c.hubOf(name); h == nil || h.id != t.ID {
+		if h := c.hubOf(name); h == nil || h.id != t.id {
 			unknown = append(unknown, name)
 		}
 	}
@@ -79,7 +80,7 @@ func (c *Cluster) hubOf(topic string) *Hub {
 
 // adopt makes hubs of new topics, and lets go of hubs whose topics are gone.
 // c.mu is held.
-func (c *Cluster) adopt(found map[string]kadm.TopicDetail, configs map[string]topicConfig) {
+func (c *Cluster) adopt(found map[string]topicMeta, configs map[string]topicConfig) {
 	if c.closed {
 		return
 	}
@@ -88,7 +89,7 @@ func (c *Cluster) adopt(found map[string]kadm.TopicDetail, configs map[string]to
 	different := false
 	for topic, t := range found {
 		h := c.hubs[topic]
-		if h != nil && h.id != t.ID {
+		if h != nil && h.id != t.id {
 			h.remove()
 			h, different = nil, true
 		}
@@ -97,13 +98,13 @@ func (c *Cluster) adopt(found map[string]kadm.TopicDetail, configs map[string]to
 			if ns == nil {
 				continue
 			}
-			h = newHub(ns, name, topic, t.ID)
+			h = newHub(ns, name, topic, t.id)
 			h.setConfig(configs[topic])
 			c.hubs[topic] = h
 			different = true
 		}
 		h.missing = time.Time{}
-		different = h.grow(t.Partitions) || different
+		different = h.grow(t.leaders) || different
 	}
 	for topic, h := range c.hubs {
 		if _, ok := found[topic]; ok {
@@ -196,11 +197,11 @@ const forever = 100 * 365 * 24 * time.Hour
 
 // createTopic creates the topic of a hub.
 func (c *Cluster) createTopic(ctx context.Context, topic string, s Spec) error {
-	meta, err := c.adm.BrokerMetadata(ctx)
+	meta, err := askMeta(ctx, c.cl, topic)
 	if err != nil {
 		return c.explain(err, "counting the brokers")
 	}
-	replication := max(1, min(3, len(meta.Brokers)))
+	replication := max(1, min(3, meta.brokers))
 	_, err = c.adm.CreateTopic(ctx, int32(s.Partitions), int16(replication), map[string]*string{
 		"message.timestamp.type": kadm.StringPtr("LogAppendTime"),
 		"max.message.bytes":      kadm.StringPtr(strconv.Itoa(topicMaxBytes)),
@@ -235,16 +236,8 @@ func (c *Cluster) waitFor(ctx context.Context, doing string, done func() bool) e
 
 // led tells whether every partition of a topic has a leader.
 func (c *Cluster) led(ctx context.Context, topic string) bool {
-	meta, err := c.adm.Metadata(ctx, topic)
-	if err != nil || meta.Topics[topic].Err != nil {
-		return false
-	}
-	for _, p := range meta.Topics[topic].Partitions {
-		if p.Err != nil || p.Leader < 0 {
-			return false
-		}
-	}
-	return true
+	meta, err := askMeta(ctx, c.cl, topic)
+	return err == nil && meta.topics[topic].err == nil && !slices.Contains(meta.topics[topic].leaders, -1)
 }
 
 // retriable tells a fault of the moment from one that stays.
