@@ -8,7 +8,7 @@ SELECT SequenceNumber, "Offset", make_timestamp(enqueued) AS EnqueuedTimeUtc, Sy
        PartitionId, FileName, make_timestamp(stored) AS StoredAt,
        eventId, deviceId, deviceSequenceNumber, type, value, complexData, make_timestamp(created) AS createdAt,
        BodyError, RawBody, ArchiveRow
-FROM archive_rows(pattern);
+FROM archive_rows(coalesce(pattern, '//NULL')); -- the driver ends the process at a NULL
 
 -- events
 CREATE VIEW events AS FROM archive();

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -23,7 +24,8 @@ var macros string
 // query is one query: a DuckDB of its own in memory, and one listing of the
 // archive, so that all parts of the query see the same files.
 type query struct {
-	store *Store
+	store   *Store
+	threads int
 	// spill is the folder that DuckDB continues in beyond its memory.
 	spill string
 	db    *sql.DB
@@ -41,17 +43,34 @@ type query struct {
 
 // Query implements connector.Store. The text is one SQL statement that reads,
 // in DuckDB's dialect; README.md has its tables. The result is made by a
-// DuckDB of its own, whose memory is bounded by memoryLimit.
+// DuckDB of its own, whose memory is bounded by memoryLimit; the rows of the
+// result are held in memory besides.
 func (s *Store) Query(ctx context.Context, text string) (connector.Rows, error) {
-	q := &query{store: s, readers: make(map[*fileReader]struct{})}
-	rows, err := q.run(ctx, text)
-	if err != nil {
-		return nil, errors.Join(q.explain(err), q.end())
+	threads := s.cfg.Threads
+	for {
+		q := &query{store: s, threads: threads, readers: make(map[*fileReader]struct{})}
+		rows, err := q.run(ctx, text)
+		if err == nil {
+			return rows, nil
+		}
+		explained, closing := q.explain(err), q.end()
+		if errors.Is(explained, errMemory) && threads > 1 && closing == nil {
+			// What several threads hold at once cannot go to disk; one gets
+			// by with much less.
+			threads = 1
+			continue
+		}
+		return nil, errors.Join(explained, closing)
 	}
-	return rows, nil
 }
 
+// errMemory says that a query needs more memory than it may have.
+var errMemory = errors.New("the query needs more memory than it may have")
+
 func (q *query) run(ctx context.Context, text string) (connector.Rows, error) {
+	if !oneStatement(text) {
+		return nil, errOnlyReads
+	}
 	if err := q.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -89,7 +108,7 @@ func (q *query) begin(ctx context.Context) error {
 	cfg := &q.store.cfg
 	for _, statement := range []string{
 		fmt.Sprintf("SET memory_limit = '%dMiB'", cfg.MemoryLimit>>20),
-		fmt.Sprintf("SET threads = %d", cfg.Threads),
+		fmt.Sprintf("SET threads = %d", q.threads),
 		"SET temp_directory = '" + strings.ReplaceAll(filepath.Join(q.spill, "duckdb"), "'", "''") + "'",
 		// Rows come from several files at once; an order has to be asked for.
 		"SET preserve_insertion_order = false",
@@ -134,10 +153,13 @@ func (q *query) register() error {
 	})
 }
 
+// nullPattern is what macros.sql makes of NULL.
+const nullPattern = "//NULL"
+
 // choose lists the files that a pattern takes.
 func (q *query) choose(ctx context.Context, arg any) ([]*file, error) {
 	text, ok := arg.(string)
-	if !ok {
+	if !ok || text == nullPattern {
 		return nil, &connector.Hinted{Hint: "for example: SELECT count(*) FROM archive('2026/11/22/*')",
 			Err: errors.New("archive() takes a pattern for names of files")}
 	}
@@ -228,35 +250,92 @@ func onlyReads(ctx context.Context, c driver.Conn, text string) (err error) {
 	return nil
 }
 
+// oneStatement tells whether text has no second statement: the driver would run
+// all but the last while it prepares.
+func oneStatement(text string) bool {
+	for i := 0; i < len(text); i++ {
+		rest := text[i:]
+		end := -1 // of what begins here and may hold a semicolon
+		switch c := text[i]; {
+		case c == '\'' || c == '"':
+			end = quoted(rest, c == '\'' && i > 0 && text[i-1]|0x20 == 'e')
+		case strings.HasPrefix(rest, "--"):
+			end = strings.IndexByte(rest, '\n')
+		case strings.HasPrefix(rest, "/*"):
+			if end = strings.Index(rest, "*/"); end >= 0 {
+				end++
+			}
+		case c == '$':
+			tag := dollarTag.FindString(rest)
+			if tag == "" {
+				continue
+			}
+			if end = strings.Index(rest[len(tag):], tag); end >= 0 {
+				end += 2*len(tag) - 1
+			}
+		case c == ';':
+			return strings.Trim(rest, "; \t\r\n") == ""
+		default:
+			continue
+		}
+		if end < 0 {
+			return true // it never ends, and the parser will say so
+		}
+		i += end
+	}
+	return true
+}
+
+var dollarTag = regexp.MustCompile(`^\$[A-Za-z_]*\$`)
+
+// quoted returns where the quotes that text begins with end; -1: nowhere.
+// Doubled quotes, which stand for one, simply begin again.
+func quoted(text string, escapes bool) int {
+	for i := 1; i < len(text); i++ {
+		switch {
+		case escapes && text[i] == '\\':
+			i++
+		case text[i] == text[0]:
+			return i
+		}
+	}
+	return -1
+}
+
 // explain makes an error of a query one that says what to do.
 func (q *query) explain(err error) error {
 	const doing = "asking the archive"
 	q.mu.Lock()
-	failed := q.failed
+	if q.failed != nil && !errors.Is(err, context.Canceled) {
+		err = q.failed
+	}
 	q.mu.Unlock()
+	message := strings.ToLower(err.Error())
+	says := func(parts ...string) bool {
+		for _, p := range parts {
+			if !strings.Contains(message, p) {
+				return false
+			}
+		}
+		return true
+	}
+	hint := ""
 	switch {
-	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s: %w", doing, err)
-	case failed != nil:
-		return fmt.Errorf("%s: %w", doing, failed)
 	case errors.Is(err, errOnlyReads):
 		return err
+	case says("out of memory"):
+		hint, err = "raise memoryLimit of the archive, choose fewer columns, or add LIMIT", fmt.Errorf("%w: %w", errMemory, err)
+	case says("no space left"):
+		hint = "free some space, or choose less of the archive: archive('2026/11/22/*')"
+	case says("parser error", "offset"):
+		hint = `OFFSET is a word of SQL: write the column as "Offset"`
+	case says("binder error"), says("catalog error"):
+		hint = "there are the views events and unique_events, and archive('2026/11/22/*'); DESCRIBE events shows the columns"
+	case says("parser error"):
+		hint = "a query is one SELECT in DuckDB's SQL"
 	}
-	message := strings.ToLower(err.Error())
-	hint := func(text string) error {
-		return &connector.Hinted{Hint: text, Err: fmt.Errorf("%s: %w", doing, err)}
+	if hint == "" {
+		return fmt.Errorf("%s: %w", doing, err)
 	}
-	switch {
-	case strings.Contains(message, "out of memory"):
-		return hint("raise memoryLimit of the archive, choose fewer columns, or add LIMIT")
-	case strings.Contains(message, "no space left"):
-		return hint("free some space, or choose less of the archive: archive('2026/11/22/*')")
-	case strings.Contains(message, "parser error") && strings.Contains(message, "offset"):
-		return hint(`OFFSET is a word of SQL: write the column as "Offset"`)
-	case strings.Contains(message, "binder error"), strings.Contains(message, "catalog error"):
-		return hint("there are the views events and unique_events, and archive('2026/11/22/*'); DESCRIBE events shows the columns")
-	case strings.Contains(message, "parser error"):
-		return hint("a query is one SELECT in DuckDB's SQL")
-	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return &connector.Hinted{Hint: hint, Err: fmt.Errorf("%s: %w", doing, err)}
 }

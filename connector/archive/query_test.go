@@ -85,8 +85,8 @@ func TestQueries(t *testing.T) {
 		{"SELECT BodyError FROM events WHERE PartitionId = 1 AND SequenceNumber IN (502, 503, 504) ORDER BY SequenceNumber",
 			`not-json: not valid JSON at byte 0 ('n'); not-json: the record has no body; wrong-type: eventId must be a UUID, not "no"`},
 		{"SELECT Body->>'$.room' FROM events WHERE BodyError LIKE 'wrong-type%'", "12"},
-		{"SELECT SystemProperties, Properties->>'$.f', Properties->>'$.b', Properties->>'$.bin', Properties->'$.none' FROM events WHERE PartitionId = 1 AND SequenceNumber = 506",
-			"{\"n\":-3,\"x-opt-partition-key\":\"k\uFFFD\"} 1.5 raw /g== <nil>"},
+		{"SELECT SystemProperties->>'$.n', SystemProperties->>'$.x-opt-partition-key', Properties->>'$.f', Properties->>'$.b', Properties->>'$.bin', Properties->'$.none', len(SystemProperties) FROM events WHERE PartitionId = 1 AND SequenceNumber = 506",
+			"-3 k\uFFFD 1.5 raw /g== <nil> 35"},
 		{"SELECT RawBody FROM events WHERE PartitionId = 1 AND SequenceNumber = 506", "[255 0]"},
 		{"SELECT hour(EnqueuedTimeUtc), type, count(*) FROM unique_events GROUP BY ALL ORDER BY ALL", "10 CO2 2000; 10 TEMP 2000"},
 		{"SELECT 1", "1"},
@@ -113,11 +113,12 @@ func TestQueryErrors(t *testing.T) {
 	a.put(name(2, began), append(encode(t, schemaWithNull, ocf.Null, 100, events(0, 0, 5)...), "rubbish"...), began)
 	s := a.open()
 	for _, tt := range []struct{ query, want, hint string }{
-		{"SELECT", "syntax error", "one SELECT"},
+		{"SELECT", "Parser Error", "one SELECT"},
 		{"SELECT Offset FROM events", "syntax error", `"Offset"`},
 		{"SELECT color FROM events", "color", "DESCRIBE events"},
 		{"SELECT * FROM event", "event", "unique_events"},
-		{"SELECT 1; SELECT 2", "", ""},
+		{"SELECT 1; SELECT 2", "must be one statement that reads", ""},
+		{"COPY events TO '/dev/null'; SELECT 1", "must be one statement that reads", ""},
 		{"COPY events TO '/dev/null'", "must be one statement that reads", ""},
 		{"CREATE TABLE x(i int)", "must be one statement that reads", ""},
 		{"SELECT count(*) FROM archive(NULL)", "pattern", "archive('2026"},
@@ -147,6 +148,20 @@ func TestQueryErrors(t *testing.T) {
 	}
 }
 
+func TestOneStatement(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"SELECT 1": true, "SELECT 1;": true, "SELECT 1 ; ;\n": true, "": true,
+		"SELECT 1; SELECT 2": false, "SELECT ';'": true, `SELECT ";" FROM x`: true, "SELECT 'a'';b'; x": false,
+		"SELECT 1 -- ; no\n": true, "SELECT 1 -- no\n; x": false, "SELECT /* ; */ 1": true, "SELECT /* */ 1; x": false,
+		"SELECT $$;$$": true, "SELECT $a$ $$ ; $a$; x": false, `SELECT e'\';'`: true, `SELECT '\'; x'`: false, "SELECT 1/2-3": true, "SELECT 'x": true,
+	} {
+		if got := oneStatement(text); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
 func TestQueryEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	s := sample(t).open()
@@ -157,11 +172,11 @@ func TestQueryEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// A query over more than its memory holds goes on in the folder for it.
-func TestQuerySpills(t *testing.T) {
+// A query over more than its memory holds goes on in the folder for it; if that
+// is not enough, the error says so and the process lives.
+func TestQueryMemory(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	a.cfg.MemoryLimit = 64 << 20
 	pad := strings.Repeat("x", 1500)
 	for f := range 8 {
 		var records []sent
@@ -171,12 +186,24 @@ func TestQuerySpills(t *testing.T) {
 		}
 		a.write(0, began.Add(time.Duration(f)*time.Minute), records...)
 	}
+	a.cfg.MemoryLimit = 64 << 20
 	s := a.open()
-	got := ask(t, s, "SELECT count(*), min(n), max(length(Body)) FROM (SELECT Body, row_number() OVER (ORDER BY Body->>'$.eventId') AS n FROM events)")
-	if len(got) != 1 || got[0][0] != int64(80_000) {
+	if got := ask(t, s, "SELECT count(*), count(Body) FROM unique_events"); got[0][0] != int64(80_000) {
 		t.Errorf("%v", got)
 	}
-	if got := ask(t, s, "SELECT count(*), count(Body) FROM unique_events"); got[0][0] != int64(80_000) {
+	rows, err := s.Query(context.Background(), "SELECT list(Body) FROM events")
+	if err == nil {
+		rows.Close()
+		t.Error("160 MB in 64 MB")
+	}
+	var h *connector.Hinted
+	if !errors.As(err, &h) || !strings.Contains(h.Hint, "memoryLimit") {
+		t.Errorf("%v", err)
+	}
+	a.cfg.MemoryLimit = 128 << 20
+	s = a.open()
+	got := ask(t, s, "SELECT count(*), max(length(b)) FROM (SELECT Body AS b FROM events ORDER BY eventId OFFSET 0)")
+	if len(got) != 1 || got[0][0] != int64(80_000) {
 		t.Errorf("%v", got)
 	}
 }

@@ -95,7 +95,7 @@ func (r *rows) Cardinality() *duckdb.CardinalityInfo {
 
 // Init implements duckdb.ParallelChunkTableSource.
 func (r *rows) Init() duckdb.ParallelTableSourceInfo {
-	return duckdb.ParallelTableSourceInfo{MaxThreads: max(1, min(r.query.store.cfg.Threads, len(r.files)))}
+	return duckdb.ParallelTableSourceInfo{MaxThreads: max(1, min(r.query.threads, len(r.files)))}
 }
 
 // rowThread is what one of DuckDB's threads reads and remembers.
@@ -108,10 +108,12 @@ type rowThread struct {
 	name   []byte
 	clock  clock
 	event  record.Event
-	text   []byte
-	// wanted are the columns that the statement asks for, once known.
+	// texts are the columns of texts in the chunk that is being filled.
+	texts [columnCount]texts
+	// wanted are the columns that the statement asks for.
 	wanted [columnCount]bool
-	known  bool
+	// body tells that one of those that come out of the body is wanted.
+	body bool
 }
 
 // NewLocalState implements duckdb.ParallelChunkTableSource.
@@ -119,59 +121,72 @@ func (r *rows) NewLocalState() any { return new(rowThread) }
 
 // FillChunk implements duckdb.ParallelChunkTableSource.
 func (r *rows) FillChunk(local any, chunk duckdb.DataChunk) error {
-	t := local.(*rowThread)
-	if !t.known {
-		t.wanted, t.known = wantedColumns(chunk), true
-	}
-	n, err := r.fill(t, chunk)
-	if err == nil {
-		err = chunk.SetSize(n)
-	}
-	if err != nil {
+	if err := r.fill(local.(*rowThread), &chunk); err != nil {
 		return r.query.fail(err)
 	}
 	return nil
 }
 
-// wantedColumns finds out which columns the statement asks for: the driver
-// ignores values of the others, whatever they are, and refuses a value of a
-// type that no column has.
-func wantedColumns(chunk duckdb.DataChunk) (wanted [columnCount]bool) {
-	for i := range wanted {
-		wanted[i] = chunk.SetValue(i, 0, struct{}{}) != nil
-	}
-	return wanted
-}
+// chunkBytes is how much text a chunk holds, and by how much memory may be
+// exceeded per thread: with large bodies it gets fewer rows.
+const chunkBytes = 4 << 20
 
-func (r *rows) fill(t *rowThread, chunk duckdb.DataChunk) (int, error) {
-	w := chunkWriter{chunk: chunk}
-	size := duckdb.GetDataChunkCapacity()
-	for w.row < size {
-		var e entry
+func (r *rows) fill(t *rowThread, chunk *duckdb.DataChunk) error {
+	shape, err := shapeOf(chunk)
+	if err != nil {
+		return err
+	}
+	t.begin(&shape)
+	w := chunkWriter{chunk: *chunk, thread: t}
+	for size := duckdb.GetDataChunkCapacity(); w.row < size && w.bytes < chunkBytes; {
 		if t.reader == nil {
-			if more, err := r.nextFile(t); err != nil || !more {
-				return w.row, err
+			more, err := r.nextFile(t)
+			if err != nil {
+				return err
+			}
+			if !more {
+				break
 			}
 			continue // a file may hold nothing
 		}
+		var e entry
 		more, err := t.page.read(&e)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if !more {
 			if err := r.nextPage(t); err != nil {
-				return 0, err
+				return err
 			}
 			continue
 		}
 		t.write(&w, &e)
 		if w.err != nil {
-			return 0, w.err
+			return w.err
 		}
 		t.row++
 		w.row++
 	}
-	return w.row, nil
+	for col := range t.texts {
+		if t.wanted[col] {
+			if err := t.texts[col].put(&shape, chunk, col); err != nil {
+				return err
+			}
+		}
+	}
+	return chunk.SetSize(w.row)
+}
+
+// begin prepares for a chunk.
+func (t *rowThread) begin(shape *chunkShape) {
+	t.body = false
+	for col := range t.wanted {
+		t.texts[col].reset()
+		t.wanted[col] = shape.vector(col) >= 0
+		if t.wanted[col] && (col == colBody || col >= colEventID && col <= colBodyError) {
+			t.body = true
+		}
+	}
 }
 
 // nextFile opens the next file that nobody reads yet.
@@ -219,45 +234,39 @@ func (t *rowThread) write(w *chunkWriter, e *entry) {
 	put(w, colPartition, f.partition)
 	put(w, colStored, t.stored)
 	put(w, colRow, int64(f.number)<<rowBits|t.row)
+	w.text(colFile, t.name)
 	if t.wanted[colOffset] {
-		put(w, colOffset, cleanText(e.offset))
+		w.text(colOffset, cleanText(e.offset))
 	}
 	if t.wanted[colEnqueued] {
 		w.time(colEnqueued, t.clock.read(e.enqueued))
 	}
 	if t.wanted[colSystem] {
-		t.text = e.appendSystem(t.text[:0])
-		put(w, colSystem, t.text)
+		c := &t.texts[colSystem]
+		c.bytes = e.appendSystem(c.bytes)
+		c.end(false)
 	}
 	if t.wanted[colProperties] {
-		t.text = e.appendProperties(t.text[:0])
-		put(w, colProperties, t.text)
+		c := &t.texts[colProperties]
+		c.bytes = e.appendProperties(c.bytes)
+		c.end(false)
 	}
-	if t.wanted[colFile] {
-		put(w, colFile, t.name)
-	}
-	if t.wanted[colRaw] {
-		w.text(colRaw, e.body)
-	}
-	for c := colBody; c <= colBodyError; c++ {
-		if t.wanted[c] && (c == colBody || c >= colEventID) {
-			t.writeEvent(w, e)
-			return
-		}
+	w.text(colRaw, e.body)
+	if t.body {
+		t.writeBody(w, e)
 	}
 }
 
-// writeEvent sets the columns that come out of the body.
-func (t *rowThread) writeEvent(w *chunkWriter, e *entry) {
+// writeBody sets the columns that come out of the body.
+func (t *rowThread) writeBody(w *chunkWriter, e *entry) {
 	ev := &t.event
-	err := ev.Decode(e.body)
-	if err != nil {
+	if err := ev.Decode(e.body); err != nil {
 		t.writeBad(w, e, err)
 		return
 	}
 	w.text(colBody, e.body)
 	put(w, colEventID, duckdb.UUID(ev.ID))
-	put(w, colDevice, ev.DeviceID)
+	w.text(colDevice, ev.DeviceID)
 	put(w, colDeviceSequence, ev.Sequence)
 	w.text(colType, ev.Type)
 	if ev.HasValue {
@@ -267,32 +276,38 @@ func (t *rowThread) writeEvent(w *chunkWriter, e *entry) {
 	}
 	w.text(colComplex, ev.ComplexData)
 	put(w, colCreated, ev.CreatedAt)
-	w.null(colBodyError)
+	w.text(colBodyError, nil)
 }
 
 // writeBad sets the columns of a body that is no event; as long as it is JSON,
 // queries can still look into it.
 func (t *rowThread) writeBad(w *chunkWriter, e *entry, why error) {
-	for c := colEventID; c <= colCreated; c++ {
+	for _, c := range [...]int{colEventID, colDeviceSequence, colValue, colCreated} {
 		w.null(c)
 	}
-	if _, err := record.Fingerprint(e.body); err == nil {
-		w.text(colBody, e.body)
-	} else {
-		w.null(colBody)
+	for _, c := range [...]int{colDevice, colType, colComplex} {
+		w.text(c, nil)
 	}
+	body := e.body
+	if _, err := record.Fingerprint(body); err != nil {
+		body = nil
+	}
+	w.text(colBody, body)
 	text := why.Error()
 	if e.body == nil {
 		text = fmt.Sprintf("%s: the record has no body", record.NotJSON)
 	}
-	put(w, colBodyError, cleanText([]byte(text)))
+	w.text(colBodyError, cleanText([]byte(text)))
 }
 
 // chunkWriter sets the columns of a row; the first error stays. A column that
-// the statement does not ask for is skipped by the driver.
+// the statement does not ask for is left out.
 type chunkWriter struct {
-	chunk duckdb.DataChunk
-	row   int
+	chunk  duckdb.DataChunk
+	thread *rowThread
+	row    int
+	// bytes is how much text the chunk has got.
+	bytes int
 	err   error
 }
 
@@ -308,12 +323,12 @@ func (w *chunkWriter) null(col int) {
 	}
 }
 
+// text sets a text or bytes; nil is NULL.
 func (w *chunkWriter) text(col int, b []byte) {
-	if b == nil {
-		w.null(col)
-		return
+	if w.thread.wanted[col] {
+		w.thread.texts[col].add(b)
+		w.bytes += len(b)
 	}
-	put(w, col, b)
 }
 
 func (w *chunkWriter) time(col int, micros int64) {
