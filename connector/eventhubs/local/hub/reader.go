@@ -37,6 +37,7 @@ type Reader struct {
 	failure error
 
 	current *answer
+	at      int64 // where the log goes on after the answers before current
 	events  []Event
 	err     error
 
@@ -67,7 +68,7 @@ func (h *Hub) Reader(ctx context.Context, p int32, from int64) (*Reader, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{h: h, part: part, cl: cl, done: make(chan struct{}), answers: make(chan *answer), end: info.End}
+	r := &Reader{h: h, part: part, cl: cl, done: make(chan struct{}), answers: make(chan *answer), end: info.End, at: max(from, info.Begin)}
 	r.ctx, r.cancel = context.WithCancel(h.ctx)
 	go r.fetchAll(max(from, info.Begin))
 	return r, nil
@@ -92,7 +93,7 @@ func (r *Reader) Next(ctx context.Context, limit int) ([]Event, error) {
 		if len(r.events) > 0 {
 			return r.events, nil
 		}
-		r.current = nil
+		r.at, r.current = r.Position(), nil
 		select {
 		case a, ok := <-r.answers:
 			if !ok {
@@ -125,6 +126,16 @@ func (r *Reader) fill(limit int) error {
 		}
 	}
 	return nil
+}
+
+// Position returns the sequence number from which on there is more to come: what is
+// before it was handed out by Next, or is no event (the log uses some numbers
+// itself). It is for the goroutine of Next.
+func (r *Reader) Position() int64 {
+	if r.current != nil {
+		return max(r.at, r.current.next)
+	}
+	return r.at
 }
 
 // Last returns the sequence number and the enqueued time of the newest event of
