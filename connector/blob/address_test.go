@@ -131,7 +131,7 @@ func FuzzCheckName(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if checkName(s) != nil {
+		if CheckName(s) != nil {
 			return
 		}
 		if s == "" || s[0] == '/' || strings.Contains("/"+s+"/", "/../") || strings.Contains(s, "//") {

@@ -179,7 +179,7 @@ func (b *azure) PutNew(ctx context.Context, name string, body io.Reader) (Info, 
 }
 
 func (b *azure) write(ctx context.Context, name string, body io.Reader, cond *azblob.AccessConditions) (Info, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Info{}, err
 	}
 	if !b.ready.Load() {
@@ -235,7 +235,7 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 func (b *azure) Get(ctx context.Context, name string, r Range) (io.ReadCloser, Info, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return nil, Info{}, err
 	}
 	resp, err := b.client.NewBlobClient(name).DownloadStream(ctx, &azblob.DownloadStreamOptions{
@@ -278,7 +278,7 @@ func totalSize(contentRange *string) (int64, bool) {
 }
 
 func (b *azure) Stat(ctx context.Context, name string) (Info, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Info{}, err
 	}
 	p, err := b.client.NewBlobClient(name).GetProperties(ctx, nil)
@@ -327,7 +327,7 @@ func isDirectory(metadata map[string]*string) bool {
 }
 
 func (b *azure) Delete(ctx context.Context, name string) error {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return err
 	}
 	_, err := b.client.NewBlobClient(name).Delete(ctx, &azblob.DeleteOptions{

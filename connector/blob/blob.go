@@ -117,8 +117,9 @@ func ReadAll(ctx context.Context, b Bucket, name string) ([]byte, error) {
 // also keeps a folder's names in bounds.
 const maxName = 1024
 
-// checkName refuses what is not the name of an object on every kind of bucket.
-func checkName(name string) error {
+// CheckName returns an error unless name can be the name of an object on every
+// kind of bucket.
+func CheckName(name string) error {
 	why := ""
 	switch {
 	case name == "":

@@ -47,7 +47,7 @@ type folder struct {
 func openFolder(address, container string) (Bucket, error) {
 	p := folderPath(address)
 	if container != "" {
-		if err := checkName(container); err != nil {
+		if err := CheckName(container); err != nil {
 			return nil, fmt.Errorf("container: %w", err)
 		}
 		p = filepath.Join(p, filepath.FromSlash(container))
@@ -198,7 +198,7 @@ func (f *folder) PutNew(ctx context.Context, name string, body io.Reader) (Info,
 }
 
 func (f *folder) write(ctx context.Context, name string, body io.Reader, replace bool) (Info, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Info{}, err
 	}
 	root, err := f.open(true)
@@ -302,7 +302,7 @@ func syncDir(root *os.Root, dir string) error {
 
 // adopt is PutNew for a file that is complete already.
 func (f *folder) adopt(ctx context.Context, name, file string) (Info, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Info{}, err
 	}
 	src, err := os.Open(file)
@@ -327,7 +327,7 @@ func (f *folder) adopt(ctx context.Context, name, file string) (Info, error) {
 }
 
 func (f *folder) Get(ctx context.Context, name string, r Range) (io.ReadCloser, Info, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return nil, Info{}, err
 	}
 	root, err := f.open(false)
@@ -373,7 +373,7 @@ func (c ctxReader) Read(p []byte) (int, error) {
 }
 
 func (f *folder) Stat(_ context.Context, name string) (Info, error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Info{}, err
 	}
 	root, err := f.open(false)
@@ -397,7 +397,7 @@ func fileInfo(name string, st fs.FileInfo) Info {
 }
 
 func (f *folder) Delete(_ context.Context, name string) error {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return err
 	}
 	root, err := f.open(false)
@@ -438,7 +438,7 @@ func (f *folder) List(ctx context.Context, prefix string, fn func(Info) error) e
 	dir := "."
 	if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
 		dir = prefix[:i]
-		if checkName(dir) != nil {
+		if CheckName(dir) != nil {
 			return nil // no object has such a name
 		}
 	}
