@@ -56,7 +56,7 @@ type block struct {
 
 // openContainer reads the header of a file.
 func openContainer(r io.Reader) (*container, error) {
-	c := &container{in: bufio.NewReaderSize(r, 256<<10), codec: "null"}
+	c := &container{in: bufio.NewReaderSize(r, 64<<10), codec: "null"}
 	magic, err := c.take(len(avroMagic))
 	if err != nil {
 		return nil, err
