@@ -8,6 +8,7 @@
 //
 //	go run ./bench                       the whole table
 //	go run ./bench -only relay-duckdb    one case and its limit
+//	go run ./bench -case amqp-pipe -dir D -cpuprofile P
 //
 // PostgreSQL cases run if MILLRACE_TEST_POSTGRES names a server (`make bench`
 // starts one).
@@ -26,6 +27,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
@@ -41,7 +43,9 @@ type benchCase struct {
 	limits []string
 	// preload fills the data directory's log in a process of its own.
 	preload bool
-	run     func(ctx context.Context, c *child) (measured, error)
+	// events overrides how many there are, for cases that take their time.
+	events int64
+	run    func(ctx context.Context, c *child) (measured, error)
 }
 
 // measured is what a case's process says of itself.
@@ -49,6 +53,9 @@ type measured struct {
 	Events     int64   `json:"events"`
 	Seconds    float64 `json:"seconds"`
 	CPUSeconds float64 `json:"cpuSeconds"`
+	// P50Ms and P99Ms are latencies, where the case is about them.
+	P50Ms float64 `json:"p50Ms,omitempty"`
+	P99Ms float64 `json:"p99Ms,omitempty"`
 }
 
 // child is what a case gets.
@@ -68,6 +75,10 @@ var cases = []benchCase{
 	{name: "relay-postgres", what: "relay + dedupe into PostgreSQL", limits: []string{"bare-postgres"}, preload: true, run: relayPostgres},
 	{name: "simulator", what: "generate, encode, fingerprint, ledger", run: simulator},
 	{name: "simulator-kafka", what: "the same into the embedded Kafka", limits: []string{"raw-kafka"}, run: simulatorKafka},
+	{name: "kafka-pipe", what: "franz-go at both ends, partition by partition", run: throughput("kafka")},
+	{name: "amqp-pipe", what: "the Event Hubs SDK at both ends, over the same log", limits: []string{"kafka-pipe"}, run: throughput("amqp")},
+	{name: "kafka-10k", what: "latency at 10,000 events/s, franz-go", events: 200_000, run: latency("kafka", 10_000)},
+	{name: "amqp-10k", what: "latency at 10,000 events/s, the Event Hubs SDK", events: 200_000, run: latency("amqp", 10_000)},
 }
 
 // result is one line of the table and of the results file.
@@ -79,6 +90,8 @@ type result struct {
 	PeakRSSBytes               int64   `json:"peakRSSBytes"`
 	// Ratios are to the speed of the cases named.
 	Ratios map[string]float64 `json:"ratios,omitempty"`
+	P50Ms  float64            `json:"p50Ms,omitempty"`
+	P99Ms  float64            `json:"p99Ms,omitempty"`
 }
 
 func main() {
@@ -88,13 +101,14 @@ func main() {
 	times := flag.Int("n", 1, "runs of each case; the median counts")
 	only := flag.String("only", "", "run this case and its limit only")
 	out := flag.String("out", "", "write the results as JSON to this file")
-	as := flag.String("case", "", "internal: run as this case's process")
+	as := flag.String("case", "", "run one case in this process, and print its figures as JSON")
+	profile := flag.String("cpuprofile", "", "with -case: write a CPU profile of it to this file")
 	dir := flag.String("dir", "", "folder for data; default: a temporary one")
 	flag.Parse()
 	c := &child{events: *events, dir: *dir, postgres: os.Getenv("MILLRACE_TEST_POSTGRES")}
 	var err error
 	if *as != "" {
-		err = asChild(ctx, *as, c)
+		err = profiled(*profile, func() error { return asChild(ctx, *as, c) })
 	} else {
 		err = table(ctx, c, max(*times, 1), *only, *out)
 	}
@@ -102,6 +116,23 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// profiled runs fn under the CPU profiler if a file is named.
+func profiled(file string, fn func() error) (err error) {
+	if file == "" {
+		return fn()
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return fmt.Errorf("writing the profile: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return fmt.Errorf("profiling: %w", err)
+	}
+	defer pprof.StopCPUProfile()
+	return fn()
 }
 
 func asChild(ctx context.Context, name string, c *child) error {
@@ -163,6 +194,9 @@ func table(ctx context.Context, c *child, times int, only, out string) error {
 			r.Ratios[limit] = r.EventsPerSecond / results[i].EventsPerSecond
 			line += fmt.Sprintf("  %.0f %% of %s", r.Ratios[limit]*100, limit)
 		}
+		if r.P99Ms > 0 {
+			line += fmt.Sprintf("  p50 %.1f ms, p99 %.1f ms", r.P50Ms, r.P99Ms)
+		}
 		fmt.Println(line)
 		results = append(results, r)
 	}
@@ -210,12 +244,13 @@ func spawn(ctx context.Context, c *child, b benchCase) (result, error) {
 		}
 	}
 	syscall.Sync() // what was written before must not be this case's to wait for
-	m, rss, err := self(ctx, b.name, c.events, dir)
+	m, rss, err := self(ctx, b.name, cmp.Or(b.events, c.events), dir)
 	if err != nil {
 		return result{}, err
 	}
 	return result{Name: b.name, Events: m.Events, EventsPerSecond: float64(m.Events) / m.Seconds,
-		CPUSecondsPerMillionEvents: m.CPUSeconds * 1e6 / float64(m.Events), PeakRSSBytes: rss}, nil
+		CPUSecondsPerMillionEvents: m.CPUSeconds * 1e6 / float64(m.Events), PeakRSSBytes: rss,
+		P50Ms: m.P50Ms, P99Ms: m.P99Ms}, nil
 }
 
 func self(ctx context.Context, name string, events int64, dir string) (m measured, rss int64, err error) {
