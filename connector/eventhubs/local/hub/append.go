@@ -23,9 +23,6 @@ const (
 	groupBytes = 1 << 20
 	// appendTimeout is how long an append is repeated.
 	appendTimeout = time.Minute
-	// unknownTimeout is how long a topic that is not known is asked for
-	// again: a broker that has just started may not know all of them yet.
-	unknownTimeout = 5 * time.Second
 )
 
 // partition is the writing side of a partition, and what is known of its end.
@@ -334,7 +331,7 @@ func (d *delivery) judge(err error) (again bool, _ error) {
 		if d.unknown.IsZero() {
 			d.unknown = time.Now()
 		}
-		if time.Since(d.unknown) < unknownTimeout {
+		if time.Since(d.unknown) < p.hub.cluster.patience {
 			return true, err
 		}
 		return false, p.hub.wasDeleted()

@@ -40,9 +40,9 @@ const (
 	adminTimeout = 30 * time.Second
 	// fresh is how old the list of topics may be when hubs are looked up.
 	fresh = time.Second
-	// goneAfter is how long a topic must be missing before its hub counts
-	// as deleted: a broker that starts may not know all of them at once.
-	goneAfter = 5 * time.Second
+	// patience is how long a topic must be missing before its hub counts as
+	// deleted: a broker that has just started may not know all of them yet.
+	patience = 5 * time.Second
 )
 
 // Cluster is the namespaces and hubs over one Kafka cluster. Its methods, and
@@ -62,6 +62,7 @@ type Cluster struct {
 	closeOnce sync.Once
 	senders   sync.WaitGroup
 
+	patience   time.Duration // patience, except in tests
 	namespaces []*Namespace
 	byName     map[string]*Namespace
 
@@ -84,7 +85,7 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Cluster{opts: o, log: o.Log, closing: make(chan struct{}), changed: make(chan struct{}),
+	c := &Cluster{opts: o, log: o.Log, closing: make(chan struct{}), changed: make(chan struct{}), patience: patience,
 		hubs: map[string]*Hub{}, byName: map[string]*Namespace{}}
 	if err := c.addNamespaces(); err != nil {
 		return nil, err

@@ -491,6 +491,7 @@ func TestTopicDeletedBehindOurBack(t *testing.T) {
 	t.Parallel()
 	srv := startLog(t, t.TempDir(), 0)
 	c := open(t, hub.Options{Brokers: []string{srv.Address()}})
+	c.SetPatience(100 * time.Millisecond)
 	h := newHub(t, c.Default(), "victim", 1)
 	cl, err := kgo.NewClient(kgo.SeedBrokers(srv.Address()))
 	if err != nil {

@@ -113,7 +113,7 @@ func (c *Cluster) adopt(found map[string]topicMeta, configs map[string]topicConf
 		if h.missing.IsZero() {
 			h.missing = now
 		}
-		if now.Sub(h.missing) >= goneAfter {
+		if now.Sub(h.missing) >= c.patience {
 			h.remove()
 			delete(c.hubs, topic)
 			different = true
