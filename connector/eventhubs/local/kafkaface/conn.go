@@ -50,6 +50,8 @@ type conn struct {
 	backend   *backend
 	pause     time.Time // reading goes on at this time, see fetch
 	out       []byte
+
+	complained bool // a refusal of events was logged
 }
 
 // frame is a request as it came, or the outline of one that is too large.

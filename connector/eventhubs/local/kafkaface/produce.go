@@ -145,6 +145,7 @@ func (a *appending) check() (events int, bytes int64) {
 			n, no := checkBatch(t.Partitions[j].Records)
 			if no != nil {
 				out.ErrorCode, out.ErrorMessage = no.code, &no.text
+				a.c.complain(t.Topic, no.text)
 				continue
 			}
 			events += n
@@ -153,6 +154,15 @@ func (a *appending) check() (events int, bytes int64) {
 		}
 	}
 	return events, bytes
+}
+
+// complain logs the first refusal of a connection; the others are likely of the
+// same kind.
+func (c *conn) complain(name, why string) {
+	if !c.complained {
+		c.complained = true
+		c.log.Warn("the Kafka endpoint refuses events", "hub", name, "reason", why)
+	}
 }
 
 // split makes the request for each broker. The log acknowledges for all its
