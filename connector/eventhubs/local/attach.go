@@ -24,9 +24,9 @@ func (s *session) attach(a *amqp.Attach) *amqp.Error {
 	end := linkEnd{s: s, name: a.Name, handle: a.Handle, used: time.Now()}
 	var err *amqp.Error
 	if a.Role == amqp.RoleSender {
-		err = s.attachSender(end, a)
+		err = s.attachSender(&end, a)
 	} else {
-		err = s.attachReceiver(end, a)
+		err = s.attachReceiver(&end, a)
 	}
 	if err != nil {
 		s.refuse(&refused{end}, a, err)
@@ -35,7 +35,7 @@ func (s *session) attach(a *amqp.Attach) *amqp.Error {
 }
 
 // attachSender attaches a link by which the client sends.
-func (s *session) attachSender(end linkEnd, a *amqp.Attach) *amqp.Error {
+func (s *session) attachSender(end *linkEnd, a *amqp.Attach) *amqp.Error {
 	t := a.Target
 	switch {
 	case t == nil:
@@ -49,15 +49,15 @@ func (s *session) attachSender(end linkEnd, a *amqp.Attach) *amqp.Error {
 	end.path = at.path
 	switch at.kind {
 	case nodeCBS, nodeManagement:
-		return s.attachRequests(end, a, at)
+		return s.attachRequests(*end, a, at)
 	case nodeHub, nodePartition, nodePublisher:
-		return s.attachProducer(end, a, at)
+		return s.attachProducer(*end, a, at)
 	}
 	return entityNotFound(s.c, t.Address)
 }
 
 // attachReceiver attaches a link by which the client receives.
-func (s *session) attachReceiver(end linkEnd, a *amqp.Attach) *amqp.Error {
+func (s *session) attachReceiver(end *linkEnd, a *amqp.Attach) *amqp.Error {
 	src := a.Source
 	switch {
 	case src == nil:
@@ -69,9 +69,9 @@ func (s *session) attachReceiver(end linkEnd, a *amqp.Attach) *amqp.Error {
 	end.path = at.path
 	switch at.kind {
 	case nodeCBS, nodeManagement:
-		return s.attachAnswers(end, a, at)
+		return s.attachAnswers(*end, a, at)
 	case nodeReceiver:
-		return s.attachConsumer(end, a, at)
+		return s.attachConsumer(*end, a, at)
 	}
 	return entityNotFound(s.c, src.Address)
 }

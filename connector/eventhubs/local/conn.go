@@ -166,12 +166,12 @@ func (c *conn) open(o *amqp.Open) {
 	frame, channels := uint32(maxFrameSize), uint16(channelMax)
 	idle := uint32(c.srv.opts.Timing.IdleTimeout / time.Millisecond)
 	c.mu.Lock()
-	c.log = c.log.With("namespace", c.namespace.Name(), "container", clip(o.ContainerID, 60))
+	c.log = c.log.With("namespace", c.namespace.Name())
 	c.opened = true
 	c.send(0, &amqp.Open{ContainerID: "millrace_" + c.name, Hostname: o.Hostname, MaxFrameSize: &frame,
 		ChannelMax: &channels, IdleTimeout: &idle})
 	c.mu.Unlock()
-	c.log.Debug("a connection was opened", "hostname", clip(o.Hostname, 100))
+	c.log.Debug("a connection was opened", "hostname", clip(o.Hostname, 100), "container", clip(o.ContainerID, 60))
 }
 
 // errClosed says that the client has closed the connection in good order.
