@@ -72,7 +72,7 @@ func (x *Explorer) Peek(ctx context.Context, p Peek, fn func(PeekedEvent) error)
 	doing := "looking into hub " + p.Hub
 	var props azeventhubs.EventHubProperties
 	if err := x.e.repeat(ctx, doing, func(ctx context.Context) (err error) {
-		props, err = client.GetEventHubProperties(ctx, nil)
+		props, err = bounded(ctx, func() (azeventhubs.EventHubProperties, error) { return client.GetEventHubProperties(ctx, nil) })
 		return err
 	}); err != nil {
 		return err
@@ -109,12 +109,6 @@ func (x *Explorer) Peek(ctx context.Context, p Peek, fn func(PeekedEvent) error)
 		return nil
 	}
 	return err
-}
-
-func closeClient(c *azeventhubs.ConsumerClient) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	_ = c.Close(ctx) // it has only read
 }
 
 // show gives out the events that are there already.
@@ -162,7 +156,9 @@ type partitionPeek struct {
 func (r *partitionPeek) present(ctx context.Context, p Peek) error {
 	var props azeventhubs.PartitionProperties
 	if err := r.x.e.repeat(ctx, r.doing, func(ctx context.Context) (err error) {
-		props, err = r.client.GetPartitionProperties(ctx, r.id, nil)
+		props, err = bounded(ctx, func() (azeventhubs.PartitionProperties, error) {
+			return r.client.GetPartitionProperties(ctx, r.id, nil)
+		})
 		return err
 	}); err != nil {
 		return err

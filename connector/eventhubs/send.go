@@ -48,7 +48,8 @@ func (x *Explorer) Send(ctx context.Context, s Send, bodies <-chan []byte) (sent
 		select {
 		case body, ok := <-bodies:
 			if !ok {
-				return b.sent, b.flush(ctx)
+				err := b.flush(ctx)
+				return b.sent, err
 			}
 			if err := b.add(ctx, body); err != nil {
 				return b.sent, err

@@ -23,7 +23,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/connector"
+	"millrace/connector/blob"
 	"millrace/connector/eventhubs/local"
+	"millrace/connector/eventhubs/local/capture"
 	"millrace/connector/eventhubs/local/hub"
 	"millrace/connector/eventhubs/local/kafkaface"
 	"millrace/connector/eventhubs/local/web"
@@ -63,6 +65,9 @@ type Options struct {
 	// TLS, if set, is offered on the AMQP and Kafka ports beside plain
 	// connections.
 	TLS *tls.Config
+	// Storage opens the container of a hub's Capture; nil: hubs cannot be
+	// captured. It needs a DataDir.
+	Storage func(container string) (blob.Bucket, error)
 	// Progress tells how far readers have come that keep their checkpoints
 	// elsewhere; nil: nothing is known.
 	Progress func(ctx context.Context, namespace, hub string) ([]web.Progress, error)
@@ -74,6 +79,7 @@ type Options struct {
 type Server struct {
 	cluster   *hub.Cluster
 	amqp      *local.Server
+	capture   *capture.Service
 	names     []string
 	addresses map[string]web.Endpoints
 	httpURL   string
@@ -110,8 +116,11 @@ func Start(ctx context.Context, o Options) (s *Server, err error) {
 	if err := s.openCluster(ctx, o); err != nil {
 		return s, err
 	}
+	if err := s.startCapture(ctx, o); err != nil {
+		return s, err
+	}
 	handler, err := web.New(web.Options{Cluster: s.cluster, Key: o.Key, KeyName: keyName(o.KeyName), NamespaceOf: local.NamespaceOf,
-		Endpoints: s.endpoints, Progress: o.Progress, Log: o.Log})
+		Endpoints: s.endpoints, Progress: o.Progress, NoCapture: s.capture == nil, Log: o.Log})
 	if err != nil {
 		return s, err
 	}
@@ -163,6 +172,28 @@ func unwritable(dir string, err error) error {
 		err = path.Err
 	}
 	return &connector.Hinted{Err: fmt.Errorf("cannot use the data directory %s: %w", dir, err), Hint: "choose a writable one with --data-dir"}
+}
+
+// startCapture archives the hubs whose description says so, now or later.
+func (s *Server) startCapture(ctx context.Context, o Options) error {
+	if o.Storage == nil || o.DataDir == "" {
+		for _, ns := range o.Namespaces {
+			for _, h := range ns.Hubs {
+				if h.Capture != nil && h.Capture.Enabled {
+					return &connector.Hinted{Err: fmt.Errorf("hub %s is to be captured, but there is no storage", h.Name),
+						Hint: "name a folder or a storage account, and a data directory"}
+				}
+			}
+		}
+		return nil
+	}
+	var err error
+	if s.capture, err = capture.Start(ctx, capture.Options{Cluster: s.cluster, Storage: o.Storage,
+		StateDir: filepath.Join(o.DataDir, "capture"), Log: o.Log}); err != nil {
+		return fmt.Errorf("starting Capture: %w", err)
+	}
+	s.started("Capture", s.capture.Close)
+	return nil
 }
 
 // portOf is the port of the i-th namespace.
@@ -269,6 +300,9 @@ func (s *Server) Cluster() *hub.Cluster { return s.cluster }
 
 // HTTPAddress returns the URL of the explorer, "" if there is no HTTP port.
 func (s *Server) HTTPAddress() string { return s.httpURL }
+
+// Capture returns the service that archives hubs, nil if there is none.
+func (s *Server) Capture() *capture.Service { return s.capture }
 
 // Namespaces returns the names of all namespaces, the default one first.
 func (s *Server) Namespaces() []string { return s.names }

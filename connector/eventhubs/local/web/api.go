@@ -35,7 +35,9 @@ type apiErrorText struct {
 
 // overview answers GET /api.
 type overview struct {
-	Product    string              `json:"product"`
+	Product string `json:"product"`
+	// Namespace is the one that this address belongs to.
+	Namespace  string              `json:"namespace"`
 	KeyNeeded  bool                `json:"keyNeeded"`
 	Namespaces []namespaceOverview `json:"namespaces"`
 }
@@ -180,8 +182,8 @@ func readJSON(r *http.Request, v any) error {
 	return nil
 }
 
-func (h *Handler) getOverview(_ context.Context, _ *http.Request) (any, error) {
-	o := overview{Product: "Millrace Event Hubs", KeyNeeded: h.o.Key != "", Namespaces: []namespaceOverview{}}
+func (h *Handler) getOverview(_ context.Context, r *http.Request) (any, error) {
+	o := overview{Product: "Millrace Event Hubs", Namespace: h.namespace(r).Name(), KeyNeeded: h.o.Key != "", Namespaces: []namespaceOverview{}}
 	for i, ns := range h.o.Cluster.Namespaces() {
 		c := ns.Quota().Counts()
 		v := namespaceOverview{Name: ns.Name(), Default: i == 0, ThroughputUnits: ns.Quota().Units(),
@@ -331,6 +333,9 @@ func (h *Handler) putHubView(ctx context.Context, r *http.Request) (any, error) 
 	if want.CaptureDescription != nil {
 		if spec.Capture, err = want.CaptureDescription.Spec(); err != nil {
 			return nil, err
+		}
+		if spec.Capture.Enabled && h.o.NoCapture {
+			return nil, invalid("hubs cannot be captured here: there is no storage")
 		}
 	}
 	made, err := ns.CreateHub(ctx, spec)

@@ -54,6 +54,8 @@ type Options struct {
 	// Progress tells how far the readers of a hub have come, by any means
 	// besides Kafka's own groups; nil: nothing else is known.
 	Progress func(ctx context.Context, namespace, hub string) ([]Progress, error)
+	// NoCapture says that hubs cannot be captured here.
+	NoCapture bool
 	// Log receives what an operator may need to know; nil: nobody does.
 	Log *slog.Logger
 }
