@@ -240,7 +240,14 @@ func (p *partition) deliver(b *recordBatch) (int64, error) {
 			if errors.Is(err, ErrNotFound) || errors.Is(err, ErrTooLarge) {
 				return -1, err
 			}
-			return -1, c.explain(err, "%s", doing)
+			err = c.explain(err, "%s", doing)
+			if errors.Is(err, kerr.PolicyViolation) || errors.Is(err, kerr.KafkaStorageError) || errors.Is(err, kerr.UnknownServerError) {
+				err = &connector.Hinted{Err: err, Hint: "look at the log's own messages and at the free space of its disk"}
+			}
+			return -1, err
+		}
+		if n > 3 {
+			c.complain(err, p.hub.name, p.n)
 		}
 		select {
 		case <-time.After(backoff(n)):

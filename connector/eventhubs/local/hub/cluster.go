@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"millrace/connector"
@@ -70,6 +71,8 @@ type Cluster struct {
 	// while the list of topics is read; before mu.
 	admin sync.Mutex
 
+	complained atomic.Int64 // when the log's absence was last logged, Unix seconds
+
 	mu      sync.Mutex
 	state   *state
 	hubs    map[string]*Hub // by topic
@@ -93,6 +96,10 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	var err error
 	if c.state, err = loadState(o.StateFile); err != nil {
 		return nil, err
+	}
+	// Whether it can be written shows now, not when a hub is created.
+	if err := c.state.save(o.StateFile); err != nil {
+		return nil, &connector.Hinted{Err: err, Hint: "choose another directory, or make room in this one"}
 	}
 	if err := c.reach(ctx); err != nil {
 		return nil, err
@@ -275,4 +282,12 @@ func (c *Cluster) explain(err error, format string, args ...any) error {
 			Hint: "is it running?", Err: fmt.Errorf("%s: %w", doing, err)}, 0)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// complain logs that the log does not do as it should, but not all the time.
+func (c *Cluster) complain(err error, hub string, partition int32) {
+	now := time.Now().Unix()
+	if last := c.complained.Load(); now-last >= 10 && c.complained.CompareAndSwap(last, now) {
+		c.log.Warn("the log does not take events, trying again", "hub", hub, "partition", partition, "error", err)
+	}
 }

@@ -244,11 +244,11 @@ func (n *Namespace) checkTopic(name string) error {
 // configure makes a hub as the options describe it, or brings an existing one
 // closer to that.
 func (n *Namespace) configure(ctx context.Context, spec Spec) error {
-	h, err := n.CreateHub(ctx, spec)
-	if !errors.Is(err, ErrExists) {
+	if _, err := n.CreateHub(ctx, spec); !errors.Is(err, ErrExists) {
 		return err
 	}
-	if h, err = n.Hub(ctx, spec.Name); err != nil {
+	h, err := n.Hub(ctx, spec.Name)
+	if err != nil {
 		return err
 	}
 	info := h.Info()

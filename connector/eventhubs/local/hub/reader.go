@@ -85,6 +85,7 @@ func (h *Hub) behind(p int32, from, end int64) error {
 // be had: ErrNotFound if the hub was deleted, ErrClosed, ErrOutOfRange if the log
 // has lost its end.
 func (r *Reader) Next(ctx context.Context, limit int) ([]Event, error) {
+	limit = max(1, limit)
 	for r.err == nil {
 		if err := r.fill(limit); err != nil {
 			r.err = err

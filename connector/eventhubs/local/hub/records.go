@@ -1,10 +1,13 @@
 package hub
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -16,7 +19,7 @@ var (
 	errChecksum = errors.New("the log has a record batch whose checksum is wrong")
 )
 
-// maxInflated bounds what a compressed record batch may hold.
+// maxInflated bounds what a gzipped record batch may hold.
 const maxInflated = 64 << 20
 
 // batchHead is the header of a record batch.
@@ -78,14 +81,31 @@ func (h *batchHead) inflate() ([]byte, error) {
 	if codec == 0 {
 		return h.records, nil
 	}
-	records, err := decompressor.Decompress(h.records, kgo.CompressionCodecType(codec))
+	var records []byte
+	var err error
+	if kgo.CompressionCodecType(codec) == kgo.CodecGzip {
+		records, err = gunzip(h.records)
+	} else {
+		records, err = decompressor.Decompress(h.records, kgo.CompressionCodecType(codec))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("decompressing a record batch of the log: %w", err)
 	}
-	if len(records) > maxInflated {
-		return nil, errRecord
-	}
 	return records, nil
+}
+
+// gunzip decompresses what came from anybody: of the codecs, gzip is what the
+// Kafka endpoint takes. A few bytes must not become all of the memory.
+func gunzip(b []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	out, err := io.ReadAll(io.LimitReader(z, maxInflated+1))
+	if err == nil && len(out) > maxInflated {
+		err = fmt.Errorf("it becomes more than %d bytes", maxInflated)
+	}
+	return out, err
 }
 
 var decompressor = kgo.DefaultDecompressor()

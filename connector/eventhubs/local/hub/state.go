@@ -101,6 +101,9 @@ func (s *state) save(file string) error {
 
 func replaceFile(file string, data []byte) (err error) {
 	dir := filepath.Dir(file)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(dir, filepath.Base(file)+".*.new")
 	if err != nil {
 		return err

@@ -202,7 +202,7 @@ func (c *Cluster) createTopic(ctx context.Context, topic string, s Spec) error {
 		return c.explain(err, "counting the brokers")
 	}
 	replication := max(1, min(3, meta.brokers))
-	_, err = c.adm.CreateTopic(ctx, int32(s.Partitions), int16(replication), map[string]*string{
+	resp, err := c.adm.CreateTopic(ctx, int32(s.Partitions), int16(replication), map[string]*string{
 		"message.timestamp.type": kadm.StringPtr("LogAppendTime"),
 		"max.message.bytes":      kadm.StringPtr(strconv.Itoa(topicMaxBytes)),
 		"retention.ms":           kadm.StringPtr(strconv.FormatInt(s.Retention.Milliseconds(), 10)),
@@ -210,6 +210,11 @@ func (c *Cluster) createTopic(ctx context.Context, topic string, s Spec) error {
 	}, topic)
 	if errors.Is(err, kerr.TopicAlreadyExists) {
 		return &said{fmt.Sprintf("hub %s already exists", s.Name), ErrExists}
+	}
+	for _, kind := range []*kerr.Error{kerr.InvalidTopicException, kerr.InvalidPartitions, kerr.InvalidConfig, kerr.PolicyViolation} {
+		if errors.Is(err, kind) {
+			return invalid("choose what the log (Kafka) accepts", "the log refuses topic %s for hub %s: %s (%s)", topic, s.Name, kind.Message, resp.ErrMessage)
+		}
 	}
 	if err != nil {
 		return c.explain(err, "creating topic %s", topic)
