@@ -41,6 +41,9 @@ type chunk struct {
 	// late is by how many milliseconds the event was held back on purpose;
 	// nil until one of the block was.
 	late *[chunkLen]uint32
+	// raw counts the copies in a raw archive, up to manyRaw; nil if there is
+	// none.
+	raw *[chunkLen]uint8
 }
 
 // columns holds every distinct event of the ledger in the order in which it
@@ -52,7 +55,9 @@ type columns struct {
 	// longSequences holds the few sequence numbers that do not fit into 32
 	// bits.
 	longSequences map[uint32]int64
-	index         []uint32 // event number plus one; 0 is free
+	// manyRaw holds the counts of copies that reach a byte's end.
+	manyRaw map[uint32]int64
+	index   []uint32 // event number plus one; 0 is free
 }
 
 func (c *columns) at(i uint32) (*chunk, uint32) { return c.chunks[i>>chunkBits], i & chunkMask }
@@ -93,6 +98,38 @@ func (c *columns) sequenceAt(i uint32) int64 {
 		return c.longSequences[i]
 	}
 	return int64(k.sequence[s])
+}
+
+// manyRaw says that the count is in columns.manyRaw.
+const manyRaw = 1<<8 - 1
+
+// addRaw counts a copy of event i in the raw archive.
+func (c *columns) addRaw(i uint32) {
+	k, s := c.at(i)
+	if k.raw == nil {
+		k.raw = new([chunkLen]uint8)
+	}
+	if k.raw[s] < manyRaw {
+		k.raw[s]++
+	}
+	if k.raw[s] == manyRaw {
+		if c.manyRaw == nil {
+			c.manyRaw = make(map[uint32]int64)
+		}
+		c.manyRaw[i] = max(c.manyRaw[i]+1, manyRaw)
+	}
+}
+
+// rawAt is how many copies of event i the raw archive holds.
+func (c *columns) rawAt(i uint32) int64 {
+	k, s := c.at(i)
+	switch {
+	case k.raw == nil:
+		return 0
+	case k.raw[s] == manyRaw:
+		return c.manyRaw[i]
+	}
+	return int64(k.raw[s])
 }
 
 // setLate notes that event i was held back by the given milliseconds.

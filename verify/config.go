@@ -22,12 +22,13 @@ type Threshold struct {
 type Config struct {
 	Interval   connector.Duration `yaml:"interval" doc:"length of the intervals that throughput is measured in; 0 chooses 1s, 5s or 10s by the length of the run"`
 	Warmup     connector.Duration `yaml:"warmup" doc:"time after the first event that is left out of the rates; at most half of a run"`
+	Tail       connector.Duration `yaml:"tail" doc:"how long after the last send the last row of a run that held its rate may be stored: the window of a store that writes in windows; 0: 1s"`
 	Thresholds []Threshold        `yaml:"thresholds" doc:"what must hold besides that nothing is lost, served twice, altered or out of order"`
 }
 
 // Defaults is what a verify section says if it says nothing.
 func Defaults() Config {
-	return Config{Warmup: connector.Duration(defaultWarmup)}
+	return Config{Warmup: connector.Duration(defaultWarmup), Tail: connector.Duration(defaultTail)}
 }
 
 // Validate returns every problem of the section, each naming the option.
@@ -41,6 +42,9 @@ func (c *Config) Validate() []error {
 	}
 	if c.Warmup < 0 {
 		errs = append(errs, fmt.Errorf("warmup: must not be negative"))
+	}
+	if c.Tail < 0 {
+		errs = append(errs, fmt.Errorf("tail: must not be negative"))
 	}
 	for i, t := range c.Thresholds {
 		check, err := ParseCondition(t.Check)

@@ -131,6 +131,9 @@ func (j *judge) letter(l *record.DeadLetter) {
 // absentLetters counts the malformed inputs that were acknowledged and are not
 // in the dead letters.
 func (j *judge) absentLetters() {
+	if j.raw != nil {
+		return // the archive is where they belong
+	}
 	v, d := &j.verdict.Events, &j.verdict.DeadLetters
 	for k, c := range j.malformed.counts {
 		there := c.found + c.wrong

@@ -64,9 +64,12 @@ func newStages() *stages {
 }
 
 // record takes one row whose times are plausible. due is when the event was to
-// be sent.
-func (s *stages) record(r *record.Stored, due int64) {
+// be sent; each tells whether the times of the stages are exact.
+func (s *stages) record(r *record.Stored, due int64, each bool) {
 	s.endToEnd.record(r.StoredAt - due)
+	if !each {
+		return
+	}
 	s.ingest.record(r.EnqueuedAt - due)
 	s.process.record(r.ProcessedAt - r.EnqueuedAt)
 	s.serve.record(r.StoredAt - r.ProcessedAt)

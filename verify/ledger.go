@@ -203,6 +203,7 @@ func (j *judge) matchResent() error {
 		if k.fingerprint[s] != c.fingerprint {
 			return fmt.Errorf("the ledger says that event %s was sent again with other content", c.id)
 		}
+		j.raw.resent(i, k.state[s], c.acked)
 		k.state[s] |= stResent
 		if c.acked {
 			k.state[s] |= stAcked

@@ -108,6 +108,16 @@ func count(name, doc string, f func(v *Verdict) int64) metric {
 	return metric{name, number, doc, func(v *Verdict, _ *Measured) (float64, bool) { return float64(f(v)), true }}
 }
 
+// raw is a figure of the raw archive, which not every run has.
+func raw(name, doc string, f func(r *Raw) int64) metric {
+	return metric{"raw." + name, number, doc, func(v *Verdict, _ *Measured) (float64, bool) {
+		if v.Raw == nil {
+			return 0, false
+		}
+		return float64(f(v.Raw)), true
+	}}
+}
+
 func percentiles(stage, doc string, f func(v *Verdict, m *Measured) Percentiles) []metric {
 	part := func(name, of string, g func(Percentiles) time.Duration) metric {
 		return metric{"latency." + stage + "." + name, duration, of + " of " + doc,
@@ -153,6 +163,16 @@ var metrics = func() []metric {
 		count("deadLetters.wrongReason", "dead letters with another reason than theirs", func(v *Verdict) int64 { return v.DeadLetters.WrongReason }),
 		count("deadLetters.unknown", "dead letters that nobody sent", func(v *Verdict) int64 { return v.DeadLetters.Unknown }),
 		count("deadLetters.repeated", "dead letters beyond those sent", func(v *Verdict) int64 { return v.DeadLetters.Repeated }),
+		raw("rows", "records in the raw archive", func(r *Raw) int64 { return r.Rows }),
+		raw("missing", "acknowledged sends that are not in the raw archive", func(r *Raw) int64 { return r.Missing }),
+		raw("surplus", "records in the raw archive that no send explains", func(r *Raw) int64 { return r.Surplus }),
+		raw("altered", "records in the raw archive that are not what was sent", func(r *Raw) int64 { return r.Altered }),
+		raw("unknown", "records in the raw archive that nobody sent", func(r *Raw) int64 { return r.Unknown }),
+		raw("inDoubt", "records in the raw archive whose send was never acknowledged", func(r *Raw) int64 { return r.InDoubt }),
+		raw("retried", "further copies in the raw archive that tries after an unknown outcome explain", func(r *Raw) int64 { return r.Retried }),
+		raw("malformed", "malformed inputs in the raw archive", func(r *Raw) int64 { return r.Malformed }),
+		raw("gaps", "places in the raw archive where sequence numbers are left out", func(r *Raw) int64 { return r.Gaps }),
+		raw("overlaps", "places in the raw archive where sequence numbers come again", func(r *Raw) int64 { return r.Overlaps }),
 		count("imbalances", "sums that do not add up", func(v *Verdict) int64 { return int64(len(v.Imbalances)) }),
 		{"throughput.sent", perSecond, "events sent per second, over the whole run", func(v *Verdict, _ *Measured) (float64, bool) {
 			return v.Throughput.SentPerSecond, v.Throughput.SentPerSecond > 0

@@ -51,7 +51,9 @@ func (j *judge) row(s *record.Stored) {
 		}
 	} else {
 		j.lastStored = max(j.lastStored, s.StoredAt)
-		j.series.cell(s.EnqueuedAt).in++
+		if s.EnqueuedAt != record.NoTime {
+			j.series.cell(s.EnqueuedAt).in++
+		}
 	}
 	i, known := j.events.find(s.ID)
 	if !known {
@@ -76,7 +78,7 @@ func (j *judge) row(s *record.Stored) {
 	if timed {
 		due := j.events.dueAt(i)
 		j.series.stored(s.StoredAt, s.StoredAt-due)
-		j.stages.record(s, due)
+		j.stages.record(s, due, j.raw == nil)
 	}
 	at := s.StoredAt
 	if !timed {
@@ -132,9 +134,13 @@ func (j *judge) altered(i uint32, s *record.Stored) string {
 	return strings.Join(wrong, "; ")
 }
 
-// timed says whether all times of a row are plausible.
+// timed says whether all times of a row are plausible. An archive has storedAt
+// alone for certain.
 func (j *judge) timed(s *record.Stored) bool {
-	for _, t := range [...]int64{s.EnqueuedAt, s.ProcessedAt, s.StoredAt} {
+	for i, t := range [...]int64{s.StoredAt, s.EnqueuedAt, s.ProcessedAt} {
+		if i > 0 && j.raw != nil && t == record.NoTime {
+			continue
+		}
 		if t < j.earliest || t > j.latest {
 			return false
 		}

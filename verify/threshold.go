@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -110,6 +111,14 @@ var inherent = []string{
 	"imbalances == 0",
 }
 
+// inherentRaw are those of every run with a raw archive.
+var inherentRaw = []string{
+	"raw.missing == 0",
+	"raw.surplus == 0",
+	"raw.gaps == 0",
+	"raw.overlaps == 0",
+}
+
 // Judge evaluates the thresholds that hold for every run and then those given,
 // and sets v.Thresholds, v.Notes and v.Pass. Thresholds for paced runs are left
 // out if v was measured without a rate, and if the run was interrupted: nobody
@@ -139,7 +148,11 @@ func (v *Verdict) Judge(thresholds []Threshold, m Measured) error {
 		v.Pass = v.Pass && r.Pass
 		return nil
 	}
-	for _, text := range inherent {
+	texts := inherent
+	if v.Raw != nil {
+		texts = slices.Concat(texts, inherentRaw)
+	}
+	for _, text := range texts {
 		if err := judge(Threshold{Check: text}); err != nil {
 			return err
 		}

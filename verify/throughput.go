@@ -55,16 +55,12 @@ func (j *judge) throughput() {
 	}
 }
 
-// tail is how much later than the last send the last row of a run that held
-// its rate may be stored: that time is latency, which has its own figures.
-const tail = int64(time.Second / time.Microsecond)
-
 // heldRate is the number of stored events that were due after the warm-up, per
 // second of the time from there until the last of them was stored, less its
-// latency of up to a second. A store that falls behind is still storing when
+// latency of up to Input.Tail, which has its own figures. A store that falls behind is still storing when
 // the sending has ended, and so has more seconds for the same events.
 func (j *judge) heldRate(warm, lastSent, lastStored int64) float64 {
-	end := max(lastSent, lastStored-tail)
+	end := max(lastSent, lastStored-j.in.Tail.Microseconds())
 	if end <= warm {
 		return 0
 	}

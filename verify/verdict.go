@@ -11,8 +11,10 @@ type Verdict struct {
 	Events      Events
 	Fates       Fates
 	DeadLetters DeadLetters
-	Throughput  Throughput
-	Latency     Latency
+	// Raw is about the raw archive; nil if there is none.
+	Raw        *Raw
+	Throughput Throughput
+	Latency    Latency
 	// Imbalances are the sums that do not add up, one sentence each: a
 	// mistake of the judge, of the ledger or of a counter given to it. None
 	// of the other figures is to be trusted then.
@@ -49,7 +51,8 @@ type Events struct {
 	// InjectedDuplicates is the number of acknowledged resends.
 	InjectedDuplicates int64
 	// Malformed is the number of malformed inputs that reached the log: the
-	// acknowledged ones, and those in doubt that are in the dead letters.
+	// acknowledged ones, and those in doubt that are in the dead letters or
+	// in the raw archive.
 	Malformed int64
 	// LateSent is the number of events that the sender held back on purpose.
 	LateSent int64
@@ -199,6 +202,9 @@ const (
 	KindLetterReason Kind = "dead-letter-wrong-reason"
 	KindLetterAlien  Kind = "dead-letter-unknown"
 	KindLetterAgain  Kind = "dead-letter-repeated"
+	KindRawMissing   Kind = "raw-missing"
+	KindRawSurplus   Kind = "raw-surplus"
+	KindRawGap       Kind = "raw-gap"
 )
 
 // Example is one flawed event.

@@ -19,6 +19,7 @@ import (
 
 const (
 	defaultWarmup = 5 * time.Second
+	defaultTail   = time.Second
 	minInterval   = 100 * time.Millisecond
 	// progressEvery is how many items lie between two looks at the context
 	// and two calls of Input.Progress.
@@ -45,11 +46,22 @@ type Input struct {
 	// DeadLetters reads them back (connector.DeadLetters.Scan); nil if the
 	// solution has none, so that malformed inputs count as absent.
 	DeadLetters func(ctx context.Context, fn func(*record.DeadLetter) error) error
+	// RawScan reads every record of a raw archive, which keeps what the log
+	// has, copies and malformed inputs included: batches of one partition
+	// in the order of their offsets. Nil if the store is none. With it,
+	// malformed inputs belong into the archive, and need not be in the
+	// dead letters; rows have no processedAt and a rough enqueuedAt, so
+	// that only the latency end to end is measured.
+	RawScan func(ctx context.Context, fn func(*record.Batch) error) error
+	// Resends is how many messages producers sent again because the first
+	// try got no answer: they explain as many surplus copies in a raw
+	// archive.
+	Resends int64
 	// DroppedByPolicy is how many events the solution says it dropped by a
 	// stated rule.
 	DroppedByPolicy int64
-	// Interval and Warmup: see Config.
-	Interval, Warmup time.Duration
+	// Interval, Warmup and Tail: see Config. A Tail of 0 is the default.
+	Interval, Warmup, Tail time.Duration
 	// Progress, if set, is called now and then with what is being done and
 	// how far it is; total is 0 where it is not known.
 	Progress func(phase string, done, total int64)
@@ -62,6 +74,7 @@ type judge struct {
 	events    columns
 	malformed malformed
 	resent    []resent
+	raw       *rawCounts
 	files     []record.LedgerFile
 	examples  examples
 	series    *series
@@ -74,8 +87,8 @@ type judge struct {
 
 // Check compares ledger and store. The verdict it returns has no thresholds
 // yet; see Verdict.Judge. It needs about 65 bytes of memory per distinct event,
-// whatever the size of the payload, and reads ledger, store and dead letters
-// once each. It fails if one of them cannot be read, if the ledger contradicts
+// whatever the size of the payload (66 with a raw archive), and reads ledger,
+// store, raw archive and dead letters once each. It fails if one of them cannot be read, if the ledger contradicts
 // itself, or if ctx ends.
 func Check(ctx context.Context, in Input) (*Verdict, error) {
 	if len(in.Ledgers) == 0 || in.Scan == nil {
@@ -85,11 +98,20 @@ func Check(ctx context.Context, in Input) (*Verdict, error) {
 	if in.Warmup < 0 {
 		in.Warmup = 0
 	}
+	if in.Tail <= 0 {
+		in.Tail = defaultTail
+	}
 	j := &judge{in: in, stages: newStages()}
+	if in.RawScan != nil {
+		j.raw = &rawCounts{sends: make(map[uint32]sends), malformed: make(map[uint64]int64), next: make(map[int32]int64)}
+	}
 	if err := j.readLedgers(ctx); err != nil {
 		return nil, err
 	}
 	if err := j.readRows(ctx); err != nil {
+		return nil, err
+	}
+	if err := j.readRaw(ctx); err != nil {
 		return nil, err
 	}
 	if err := j.readDeadLetters(ctx); err != nil {
