@@ -31,6 +31,7 @@ func (k BodyKind) String() string {
 // ParseMessage cuts the message b into m, which is overwritten. Sections are
 // parts of b, no copies, except for those whose descriptors are not the three
 // bytes 00 53 XX: they are written anew, since some clients read no other form.
+// Sections may come in any order, those of the body together.
 // All of the message is checked, so that ReadValue and the functions of sections
 // can decode every part of it. Errors are *Error with amqp:decode-error.
 func ParseMessage(b []byte, m *Message) error {
@@ -38,17 +39,17 @@ func ParseMessage(b []byte, m *Message) error {
 	// While every section of the body has its usual descriptor, the body is
 	// the part of b from body on; else it is put together in m.
 	body, whole := -1, true
-	last := byte(0)
+	var seen sections
 	for rest := b; len(rest) > 0; {
 		s, after, err := nextSection(rest)
 		if err != nil {
 			return err
 		}
-		if outOfOrder(last, s.desc) {
-			return decodeError("section %#02x of a message after section %#02x", s.desc, last)
+		if err := seen.add(s.desc); err != nil {
+			return err
 		}
 		start, end := len(b)-len(rest), len(b)-len(after)
-		last, rest = s.desc, after
+		rest = after
 		into, inBody := m.section(s.desc)
 		switch {
 		case s.standard && !inBody:
@@ -68,18 +69,26 @@ func ParseMessage(b []byte, m *Message) error {
 	return nil
 }
 
-// outOfOrder tells whether section next may not follow section last (0 at the
-// beginning). A body has one kind of section, of which only a value is single.
-func outOfOrder(last, next byte) bool {
-	switch {
-	case next < last:
-		return true
-	case next == last:
-		return next != descData && next != descSequence
-	case last >= descData:
-		return next != descFooter
+// sections notes which sections of a message were met.
+type sections struct {
+	met  uint16
+	last byte
+}
+
+// add refuses what no message has: a section twice, a body of several kinds of
+// section or of several values, or with something in between. Otherwise the
+// order does not matter; there are clients that send the footer first.
+func (s *sections) add(desc byte) error {
+	bit, body := uint16(1)<<(desc-descHeader), uint16(0)
+	if desc == descData || desc == descSequence || desc == descValue {
+		body = 1<<(descData-descHeader) | 1<<(descSequence-descHeader) | 1<<(descValue-descHeader)
 	}
-	return false
+	again := desc == s.last && (desc == descData || desc == descSequence)
+	if s.met&(bit|body) != 0 && !again {
+		return decodeError("section %#02x of a message that has such a section already", desc)
+	}
+	s.met, s.last = s.met|bit, desc
+	return nil
 }
 
 // section returns where the section with a descriptor goes, and whether that is
@@ -133,8 +142,8 @@ func (m *Message) Kind() BodyKind {
 	return BodyValue
 }
 
-// Data returns the bytes of the body: of one data section a part of the message,
-// of several their contents joined in dst[:0]. A body of another kind is returned
+// Data returns the bytes of the body: of one data section a part of the message
+// (nil if its content is null), of several their contents joined in dst[:0]. A body of another kind is returned
 // as it is encoded, with the descriptors of its sections; no body as nil.
 func (m *Message) Data(dst []byte) (data []byte, kind BodyKind, err error) {
 	kind = m.Kind()

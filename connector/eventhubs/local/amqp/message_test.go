@@ -13,8 +13,8 @@ import (
 	goamqp "github.com/Azure/go-amqp"
 )
 
-// sections parses b and fails the test if that is not possible.
-func sections(t testing.TB, b []byte) Message {
+// parsed parses b and fails the test if that is not possible.
+func parsed(t testing.TB, b []byte) Message {
 	t.Helper()
 	var m Message
 	if err := ParseMessage(b, &m); err != nil {
@@ -53,7 +53,7 @@ func TestOfficialMessageIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := sections(t, b)
+	m := parsed(t, b)
 	if got := m.Append(nil); !bytes.Equal(got, b) || m.Len() != len(b) {
 		t.Errorf("put together again: %x, want %x", got, b)
 	}
@@ -161,7 +161,7 @@ func TestOfficialCodecAgreesOnRandomValues(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%#v became %#v: %v", v, m.Value, err)
 		}
-		got := sections(t, b)
+		got := parsed(t, b)
 		back, err := got.Value()
 		if err != nil || !reflect.DeepEqual(back, v) {
 			t.Fatalf("%#v came back as %#v, %v", v, back, err)
@@ -204,12 +204,12 @@ func TestEachBatched(t *testing.T) {
 		t.Fatalf("%d events differ from the %d sent", len(got), len(want))
 	}
 	for _, inner := range got {
-		m := sections(t, inner)
+		m := parsed(t, inner)
 		if key, _ := ReadText(FindEntry(m.MessageAnnotations, "x-opt-partition-key")); string(key) != "key" {
 			t.Fatalf("partition key %q", key)
 		}
 	}
-	envelope := sections(t, payload)
+	envelope := parsed(t, payload)
 	if &envelope.Body[0] != &payload[len(payload)-len(envelope.Body)] {
 		t.Error("the body of the envelope is a copy")
 	}
@@ -237,6 +237,7 @@ func TestBodies(t *testing.T) {
 	}{
 		"none":          {AppendHeader(nil, &Header{}), nil, BodyNone},
 		"nothing":       {nil, nil, BodyNone},
+		"null data":     {[]byte{0, 0x53, descData, codeNull}, nil, BodyData},
 		"empty data":    {AppendData(nil, ""), []byte{}, BodyData},
 		"data":          {AppendData(nil, "abc"), []byte("abc"), BodyData},
 		"data twice":    {AppendData(AppendData(nil, "abc"), "def"), []byte("abcdef"), BodyData},
@@ -245,7 +246,7 @@ func TestBodies(t *testing.T) {
 		"sequence":      {sequence, sequence, BodySequence},
 		"two sequences": {append(bytes.Clone(sequence), sequence...), append(bytes.Clone(sequence), sequence...), BodySequence},
 	} {
-		m := sections(t, tt.in)
+		m := parsed(t, tt.in)
 		data, kind, err := m.Data(nil)
 		if !bytes.Equal(data, tt.data) || kind != tt.kind || err != nil {
 			t.Errorf("%s: %x of kind %v, %v", name, data, kind, err)
@@ -261,7 +262,7 @@ func TestBodies(t *testing.T) {
 func TestForeignDescriptors(t *testing.T) {
 	t.Parallel()
 	want := AppendData(AppendData(AppendMessageAnnotations(nil, Map{{Symbol("k"), "v"}}), "one"), "two")
-	m := sections(t, want)
+	m := parsed(t, want)
 	long := func(code byte) []byte { return []byte{0, codeUlong, 0, 0, 0, 0, 0, 0, 0, code} }
 	symbolic := func(name string) []byte { return AppendSymbol([]byte{0}, name) }
 	one, two := AppendData(nil, "one"), AppendData(nil, "two")
@@ -274,12 +275,28 @@ func TestForeignDescriptors(t *testing.T) {
 	} {
 		in := bytes.Join(parts, nil)
 		before := bytes.Clone(in)
-		m := sections(t, in)
+		m := parsed(t, in)
 		if got := m.Append(nil); !bytes.Equal(got, want) {
 			t.Errorf("%s: %x, want %x", name, got, want)
 		}
 		if !bytes.Equal(in, before) {
 			t.Errorf("%s: the message itself was changed", name)
+		}
+	}
+}
+
+// Some clients send the footer before the body.
+func TestSectionsInAnyOrder(t *testing.T) {
+	t.Parallel()
+	header, body := AppendHeader(nil, &Header{}), AppendData(AppendData(nil, "one"), "two")
+	annotations, footer := AppendMessageAnnotations(nil, nil), []byte{0, 0x53, descFooter, codeMap8, 1, 0}
+	want := bytes.Join([][]byte{header, annotations, body, footer}, nil)
+	for _, in := range [][][]byte{
+		{header, annotations, body, footer}, {header, annotations, footer, body}, {body, footer, annotations, header},
+	} {
+		m := parsed(t, bytes.Join(in, nil))
+		if got := m.Append(nil); !bytes.Equal(got, want) {
+			t.Errorf("%x, want %x", got, want)
 		}
 	}
 }
@@ -291,11 +308,10 @@ func TestParseMessageRefuses(t *testing.T) {
 	data, value := AppendData(nil, "x"), AppendBody(nil, "x")
 	for name, parts := range map[string][][]byte{
 		"a section twice":           {header, header},
-		"sections out of order":     {annotations, header},
 		"two values":                {value, value},
 		"data and value":            {data, value},
-		"a section after the body":  {data, annotations},
-		"a footer before the body":  {{0, 0x53, descFooter, codeMap8, 1, 0}, data},
+		"value and data":            {value, data},
+		"something within the body": {data, annotations, data},
 		"no section":                {{codeNull}},
 		"a performative":            {AppendPerformative(nil, &End{})},
 		"unknown descriptor":        {{0, 0x53, 0x79, codeNull}},

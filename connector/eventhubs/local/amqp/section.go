@@ -32,7 +32,8 @@ func checkSection(desc byte, b []byte) (rest []byte, err error) {
 	ok := true
 	switch code := b[0]; desc {
 	case descData:
-		if code != codeBin8 && code != codeBin32 {
+		// Null is against the specification; the JavaScript client sends it.
+		if code != codeBin8 && code != codeBin32 && code != codeNull {
 			return nil, decodeError("a data section of constructor %#02x", code)
 		}
 		_, _, rest, err := split(b)
@@ -54,7 +55,10 @@ func dataSection(b []byte) (data, rest []byte, err error) {
 	if len(b) < 4 || b[0] != codeDescribed || b[1] != codeSmallUlong || b[2] != descData {
 		return nil, nil, decodeError("a data section is missing")
 	}
-	_, data, rest, err = split(b[3:])
+	code, data, rest, err := split(b[3:])
+	if code == codeNull {
+		return nil, rest, err
+	}
 	return data[:len(data):len(data)], rest, err
 }
 
