@@ -28,7 +28,7 @@ var locals = []cli.Local{{
 			Username: o.Getenv("KAFKA_USERNAME"), Password: o.Getenv("KAFKA_PASSWORD"),
 			Mechanism: o.Getenv("KAFKA_SASL_MECHANISM")})
 	},
-}}
+}, localEventHubs}
 
 func simConfig(q *cli.Request) *simulate.Config { return q.Solution.Simulate.(*simulate.Config) }
 

@@ -110,21 +110,70 @@ type Outcome struct {
 type Local struct {
 	// Name is the argument ("kafka"), Short one line about it.
 	Name, Short string
+	// Long and Example are the longer help; "": there is none.
+	Long, Example string
 	// Port is the default port.
 	Port int
 	// Address is the environment variable that points Millrace's own client
 	// at it.
 	Address string
+	// Flags are what it can be told besides data directory and port.
+	Flags []LocalFlag
 	// Start starts it; it runs until it is closed.
 	Start func(ctx context.Context, o LocalOptions) (connector.Standin, error)
+	// Explore makes a client of a running one, for the commands that look
+	// into its hubs; nil: there are no such commands.
+	Explore func(o ExploreOptions) (Hubs, error)
 }
+
+// LocalFlag is a flag of one stand-in.
+type LocalFlag struct {
+	// Name is without dashes; Doc is one line, in which a word in backquotes
+	// names the value.
+	Name, Doc string
+	// Default is the value without the flag.
+	Default string
+	// Kind says what values there are.
+	Kind LocalFlagKind
+}
+
+// LocalFlagKind is a kind of values.
+type LocalFlagKind int
+
+// The kinds of values: a port (0 to 65535), a whole number that is not
+// negative, the name of a file that must exist, any text.
+const (
+	PortFlag LocalFlagKind = iota
+	NumberFlag
+	FileFlag
+	TextFlag
+)
 
 // LocalOptions are the flags of `millrace local`.
 type LocalOptions struct {
 	// DataDir is where it keeps its data, never empty.
 	DataDir string
 	// Port to listen on, 0 for a free one.
-	Port   int
+	Port int
+	// Values are those of its own flags, checked by their kind.
+	Values map[string]string
+	// Given tells whether a flag was given, by its name.
+	Given  func(flag string) bool
 	Getenv func(string) string
 	Log    *slog.Logger
 }
+
+// Endpoint is one address of a stand-in that has several.
+type Endpoint struct {
+	// Namespace is what is behind it.
+	Namespace string `json:"namespace"`
+	// Connection is the connection string, with *** for a key that clients
+	// must know; Kafka a bootstrap server, HTTP a URL; "": there is none.
+	Connection string `json:"connectionString"`
+	Kafka      string `json:"kafkaBootstrapServers,omitempty"`
+	HTTP       string `json:"http,omitempty"`
+}
+
+// Endpoints is implemented by stand-ins with several addresses, the first of
+// which is the usual one.
+type Endpoints interface{ Endpoints() []Endpoint }

@@ -11,7 +11,7 @@ type Origin struct {
 	// Text names the place: "default", "environment KAFKA_BROKERS", "--set",
 	// "-t 10", or the name of a file when Line is set.
 	Text string
-	// Line and Column, from 1, are the place in the file; 0 elsewhere.
+	// Line and Column, from 1, are the place in the file; 0: unknown.
 	Line, Column int
 }
 
@@ -28,10 +28,10 @@ func (o Origin) String() string {
 
 // full is String with the column.
 func (o Origin) full() string {
-	if o.Line > 0 {
+	if o.Line > 0 && o.Column > 0 {
 		return fmt.Sprintf("%s:%d:%d", o.Text, o.Line, o.Column)
 	}
-	return o.Text
+	return o.String()
 }
 
 // Problem is one thing that is wrong with a configuration.

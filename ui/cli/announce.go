@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// announceHubs says how clients reach Event Hubs. Lines fit 80 columns, except
+// connection strings: they stand on a line of their own, to be copied whole.
+func (a *app) announceHubs(l Local, o LocalOptions, all []Endpoint) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s is ready, data in %s; Ctrl-C stops it\n", l.Name, o.DataDir)
+	for i, e := range all {
+		fmt.Fprintln(&b)
+		if len(all) > 1 {
+			fmt.Fprintf(&b, "Namespace %s\n", e.Namespace)
+		}
+		fmt.Fprintf(&b, "  AMQP       %s\n", hostOf(e.Connection))
+		if e.Kafka != "" {
+			fmt.Fprintf(&b, "  Kafka      %s\n", e.Kafka)
+		}
+		if e.HTTP != "" && i == 0 {
+			fmt.Fprintf(&b, "  Explorer   %s\n", e.HTTP)
+			fmt.Fprintf(&b, "  Health     %shealth\n", e.HTTP)
+		}
+		name := l.Address
+		if i > 0 {
+			name += "_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(e.Namespace))
+		}
+		fmt.Fprintf(&b, "\nexport %s='%s'\n", name, e.Connection)
+	}
+	if strings.Contains(all[0].Connection, "SharedAccessKey=***") {
+		fmt.Fprintln(&b, "(with the key in place of ***)")
+	}
+	if all[0].Kafka != "" {
+		fmt.Fprintf(&b, "\nKafka clients: security.protocol=SASL_PLAINTEXT, sasl.mechanism=PLAIN,\n"+
+			"  user $ConnectionString, password the connection string\n")
+	}
+	_, err := fmt.Fprint(a.Stdout, b.String())
+	return err
+}
+
+// hostOf is the host and port of a connection string.
+func hostOf(connection string) string {
+	for part := range strings.SplitSeq(connection, ";") {
+		if value, ok := strings.CutPrefix(part, "Endpoint="); ok {
+			if u, err := url.Parse(value); err == nil {
+				return u.Host
+			}
+		}
+	}
+	return ""
+}
