@@ -246,16 +246,28 @@ func (e *endpoint) network(err error) (cause, hint string) {
 		return "it does not speak TLS on this port", "add UseDevelopmentEmulator=true to the connection string of a local service"
 	case errors.As(err, &dns), has("no such host"):
 		return "no such host", "check Endpoint in EVENTHUBS_CONNECTION_STRING"
+	case !e.reached.Load() && !e.emulator && hungUp(err):
+		return "it closed the connection at once", "a local service without TLS needs UseDevelopmentEmulator=true in the connection string"
 	case errors.As(err, &errno):
 		return errno.Error(), "is it running? " + e.where()
 	case has("connection refused"):
 		return "connection refused", "is it running? " + e.where()
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netOp) && netOp.Timeout(), has("deadline exceeded", "i/o timeout"):
 		return "no answer in time", "is it running, and is there a firewall between? webSockets: true goes through port 443; " + e.where()
-	case errors.Is(err, io.EOF), has("EOF", "connection reset", "broken pipe", "use of closed network connection", "unexpected protocol version", "amqp: connection closed"):
+	case hungUp(err), has("unexpected protocol version", "amqp: connection closed", "amqp:connection:forced"):
 		return "it closed the connection", "is it an Event Hubs endpoint (port 5671, or 5672 of a local service)? " + e.where()
 	}
 	return "", ""
+}
+
+// hungUp tells that the other side closed the connection.
+func hungUp(err error) bool {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return true
+	}
+	text := err.Error()
+	return strings.Contains(text, "EOF") || strings.Contains(text, "connection reset") || strings.Contains(text, "broken pipe") ||
+		strings.Contains(text, "use of closed network connection")
 }
 
 func (e *endpoint) where() string { return "EVENTHUBS_CONNECTION_STRING points at " + e.host }

@@ -21,6 +21,9 @@ import (
 
 var runs atomic.Int64
 
+// logLevel is what tests show of the connector's log.
+var logLevel = slog.LevelInfo
+
 // testEnv is an environment with a run name and a data directory that no other
 // test has.
 func testEnv(t testing.TB) connector.Env {
@@ -28,7 +31,7 @@ func testEnv(t testing.TB) connector.Env {
 		Run:     fmt.Sprintf("%d-%d", time.Now().UnixNano(), runs.Add(1)),
 		DataDir: t.TempDir(),
 		Getenv:  func(string) string { return "" },
-		Log:     slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Log:     slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: logLevel})),
 	}
 }
 

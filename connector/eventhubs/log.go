@@ -194,16 +194,17 @@ func (l *hubLog) Committed(ctx context.Context, group string) (map[int32]int64, 
 		return nil, err
 	}
 	l.mu.Lock()
-	if used := l.groups[group]; used != "" {
+	used := l.groups[group]
+	l.mu.Unlock()
+	if used != "" {
 		group = used
 	}
-	l.mu.Unlock()
 	st, err := l.checkpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
 	of, err := st.positions(ctx, l.e.host, l.hub, group)
-	if err != nil || len(of) > 0 || !l.fixed || group == defaultGroup {
+	if err != nil || len(of) > 0 || !l.fixed || used != "" || group == defaultGroup {
 		return of, err
 	}
 	// A worker elsewhere may have had to do with $Default.
