@@ -772,3 +772,10 @@ func TestOpenUnreachable(t *testing.T) {
 		t.Errorf("error: %v", err)
 	}
 }
+
+func write(t testing.TB, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

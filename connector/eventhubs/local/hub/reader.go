@@ -157,13 +157,13 @@ func (r *Reader) Close() {
 	r.closeOnce.Do(func() {
 		r.cancel()
 		<-r.done
-		r.cl.Close()
 	})
 }
 
 // fetchAll fetches answers until something stays wrong or the reader is closed.
 func (r *Reader) fetchAll(at int64) {
 	defer close(r.done)
+	defer r.cl.Close()
 	defer close(r.answers)
 	leader, fails := int32(-1), 0
 	for {

@@ -40,6 +40,11 @@ func cutData(body []byte) (data, rest []byte, err error) {
 	if len(body) < 3 || body[2] != 0x75 {
 		return nil, nil, badEvent(errCut)
 	}
+	// A null in the place of bytes: against the specification, but the
+	// JavaScript client sends it.
+	if len(body) > 3 && body[3] == 0x40 {
+		return nil, body[4:], nil
+	}
 	return cutVariable(body[3:], 0xa0)
 }
 
