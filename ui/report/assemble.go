@@ -76,6 +76,10 @@ func (r *Report) judged(v *verify.Verdict) {
 	}
 	r.Fates = Fates(v.Fates)
 	r.DeadLetters = DeadLetters(v.DeadLetters)
+	if v.Raw != nil {
+		raw := Raw(*v.Raw)
+		r.Raw = &raw
+	}
 	t := &v.Throughput
 	r.Throughput = Throughput{
 		RatePerSecond: t.Rate, SentPerSecond: t.SentPerSecond, StoredPerSecond: t.StoredPerSecond,

@@ -55,6 +55,9 @@ type view struct {
 	Missed    []Threshold
 	Charts    []chart
 	Sum       int64
+	// ArchiveLine is about the raw archive, "" if there is none.
+	ArchiveLine   string
+	ArchiveFlawed bool
 }
 
 // HTML writes the report as one page that needs nothing else: no network, no
@@ -71,6 +74,9 @@ func HTML(w io.Writer, r *Report) error {
 		JSON:   template.JS(data),
 		Stages: stages(r), FateList: fates(r), Defects: defects(r), Latencies: latencies(r),
 		Missed: missed(r.Thresholds), Charts: charts(r),
+	}
+	if r.Raw != nil {
+		v.ArchiveLine, v.ArchiveFlawed = r.Raw.archived(), r.Raw.flawed()
 	}
 	for _, f := range v.FateList {
 		v.Sum += f.Count

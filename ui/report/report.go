@@ -42,9 +42,11 @@ type Report struct {
 	Events      Events      `json:"events"`
 	Fates       Fates       `json:"fates"`
 	DeadLetters DeadLetters `json:"deadLetters"`
-	Throughput  Throughput  `json:"throughput"`
-	LatencyMs   Latency     `json:"latencyMs"`
-	Resources   Resources   `json:"resources"`
+	// Raw is about the raw archive; nil if the store is none.
+	Raw        *Raw       `json:"raw,omitempty"`
+	Throughput Throughput `json:"throughput"`
+	LatencyMs  Latency    `json:"latencyMs"`
+	Resources  Resources  `json:"resources"`
 	// Limits are what the configured sizes allow; nil if nothing limits.
 	Limits *Limits `json:"limits,omitempty"`
 
@@ -126,6 +128,22 @@ type DeadLetters struct {
 	Repeated    int64                   `json:"repeated"`
 	Missing     int64                   `json:"missing"`
 	ByReason    map[record.Reason]int64 `json:"byReason,omitempty"`
+}
+
+// Raw compares a raw archive with what was sent; see verify.Raw.
+type Raw struct {
+	Rows      int64 `json:"rows"`
+	Expected  int64 `json:"expected"`
+	Matched   int64 `json:"matched"`
+	Missing   int64 `json:"missing"`
+	InDoubt   int64 `json:"inDoubt"`
+	Retried   int64 `json:"retried"`
+	Surplus   int64 `json:"surplus"`
+	Altered   int64 `json:"altered"`
+	Unknown   int64 `json:"unknown"`
+	Malformed int64 `json:"malformed"`
+	Gaps      int64 `json:"gaps"`
+	Overlaps  int64 `json:"overlaps"`
 }
 
 // Throughput is how fast events were sent and stored; see verify.Throughput.

@@ -18,7 +18,7 @@ import (
 )
 
 func each(t *testing.T, fn func(t *testing.T, name string, r *Report)) {
-	for name, r := range map[string]*Report{"pass": passing(t), "fail": failing(t), "broken": broken(), "unverified": unverified(), "continued": continued(t)} {
+	for name, r := range map[string]*Report{"pass": passing(t), "fail": failing(t), "broken": broken(), "unverified": unverified(), "continued": continued(t), "archive": archive(t, true), "archive-flawed": archive(t, false)} {
 		t.Run(name, func(t *testing.T) { fn(t, name, r) })
 	}
 }
@@ -231,7 +231,7 @@ func TestSummary(t *testing.T) {
 		_ = Summary(&b, r, Style{})
 		text := strings.TrimSpace(b.String())
 		last := text[strings.LastIndex(text, "\n\n")+2:]
-		if want := map[string]string{"pass": "PASS  ", "continued": "PASS  ", "unverified": "DONE  not verified"}[name]; !strings.HasPrefix(last, cmp.Or(want, "FAIL  ")) {
+		if want := map[string]string{"pass": "PASS  ", "continued": "PASS  ", "archive": "PASS  ", "unverified": "DONE  not verified"}[name]; !strings.HasPrefix(last, cmp.Or(want, "FAIL  ")) {
 			t.Errorf("the end is %q", last)
 		}
 	})

@@ -175,3 +175,21 @@ func continued(t testing.TB) *Report {
 	}
 	return New(run, v)
 }
+
+// archive is a run into a raw archive, and one whose archive is not right.
+func archive(t testing.TB, right bool) *Report {
+	t.Helper()
+	run, v := sampleRun()
+	run.Serve, run.Layout = "capture archive of hub telemetry in folder /data/archive/capture", ""
+	v.Events.DeadLettered, v.DeadLetters = 0, verify.DeadLetters{}
+	v.Raw = &verify.Raw{Rows: 606600, Expected: 606600, Matched: 606600, Malformed: 6000}
+	v.Latency = verify.Latency{EndToEnd: percentiles(9800)}
+	if !right {
+		v.Raw = &verify.Raw{Rows: 606603, Expected: 606600, Matched: 606598, Missing: 2, InDoubt: 1, Retried: 1, Surplus: 3, Unknown: 2, Overlaps: 1, Malformed: 6000}
+		v.Examples = []verify.Example{{Kind: verify.KindRawSurplus, Sequence: -1, Partition: 4, Offset: 7120, Detail: "a record that nobody sent: not-json: there is nothing"}}
+	}
+	if err := v.Judge(thresholds[:1], run.Measured); err != nil {
+		t.Fatal(err)
+	}
+	return New(run, v)
+}

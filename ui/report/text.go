@@ -166,6 +166,15 @@ func (s Style) verdict(line func(string, ...any), r *Report) {
 		}
 		line(" %s  %s", l, m)
 	}
+	if r.Raw != nil {
+		line("")
+		for i, text := range wrap(s.clean(r.Raw.archived()), width80-13) {
+			if r.Raw.flawed() {
+				text = s.paint(red, text)
+			}
+			line("%s  %s", s.paint(bold, fmt.Sprintf("%-11s", map[bool]string{true: "raw archive"}[i == 0])), text)
+		}
+	}
 	t := &r.Throughput
 	line("")
 	rates := fmt.Sprintf("sent %s, stored %s", perSecond(t.SentPerSecond), perSecond(t.StoredPerSecond))

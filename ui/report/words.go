@@ -113,8 +113,28 @@ func reason(r *Report) string {
 	if r.DeadLetters.Matched > 0 {
 		text += fmt.Sprintf("; %s malformed in the dead letters", number(r.DeadLetters.Matched))
 	}
+	if r.Raw != nil {
+		text += fmt.Sprintf("; the archive holds what was sent, in %s", plural(r.Raw.Rows, "record", "records"))
+	}
 	return strings.Join(append([]string{text}, r.Notes...), "; ")
 }
+
+// archived says in one line what the raw archive holds.
+func (r *Raw) archived() string {
+	text := fmt.Sprintf("%s for %s", plural(r.Rows, "record", "records"), plural(r.Expected, "send", "sends"))
+	for _, x := range []struct {
+		n    int64
+		what string
+	}{{r.Missing, "missing"}, {r.Surplus, "surplus"}, {r.InDoubt, "in doubt"}, {r.Retried, "retried"}, {r.Gaps, "gaps"}, {r.Overlaps, "overlaps"}} {
+		if x.n > 0 || x.what == "missing" || x.what == "surplus" {
+			text += fmt.Sprintf(", %s %s", number(x.n), x.what)
+		}
+	}
+	return text
+}
+
+// flawed says that something is wrong with the archive.
+func (r *Raw) flawed() bool { return r.Missing+r.Surplus+r.Gaps+r.Overlaps > 0 }
 
 // flaws says what a figure that should be zero means.
 var flaws = map[string][2]string{
@@ -130,6 +150,10 @@ var flaws = map[string][2]string{
 	"deadLetters.wrongReason": {"dead letter has the wrong reason", "dead letters have the wrong reason"},
 	"deadLetters.unknown":     {"dead letter is of something nobody sent", "dead letters are of something nobody sent"},
 	"deadLetters.repeated":    {"dead letter too many", "dead letters too many"},
+	"raw.missing":             {"acknowledged send is not in the archive", "acknowledged sends are not in the archive"},
+	"raw.surplus":             {"record of the archive is not explained", "records of the archive are not explained"},
+	"raw.gaps":                {"gap in the archive", "gaps in the archive"},
+	"raw.overlaps":            {"overlap in the archive", "overlaps in the archive"},
 	"imbalances":              {"sum does not add up", "sums do not add up"},
 }
 
@@ -256,6 +280,9 @@ func defects(r *Report) []figure {
 	if e.Untimed > 0 {
 		list = append(list, figure{"rows without times", e.Untimed, true})
 	}
+	if r.Raw != nil && e.DeadLettered == 0 {
+		return list // malformed inputs belong into the archive
+	}
 	if e.Malformed > 0 || e.DeadLettered > 0 {
 		wrong := d.WrongReason + d.WellFormed + d.Unknown + d.Repeated + d.Missing
 		list = append(list,
@@ -267,12 +294,15 @@ func defects(r *Report) []figure {
 
 // latencies lists the rows of the latency table.
 func latencies(r *Report) []latencyRow {
-	rows := []latencyRow{
-		{"end to end", "created to stored", r.LatencyMs.EndToEnd},
+	rows := []latencyRow{{"end to end", "created to stored", r.LatencyMs.EndToEnd}}
+	if r.Raw != nil {
+		return rows // an archive knows nothing of stages
+	}
+	rows = append(rows, []latencyRow{
 		{"ingest", "created to in the log", r.LatencyMs.Ingest},
 		{"process", "in the log to processed", r.LatencyMs.Process},
 		{"serve", "processed to stored", r.LatencyMs.Serve},
-	}
+	}...)
 	if c := r.LatencyMs.Commit; c != nil {
 		rows = append(rows, latencyRow{"commit", "stored to committed", *c})
 	}
