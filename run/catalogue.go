@@ -5,14 +5,13 @@
 package run
 
 import (
-	"context"
 	"log/slog"
-	"path/filepath"
 	"sync"
 
 	"millrace/connector"
+	"millrace/connector/archive"
+	"millrace/connector/eventhubs"
 	"millrace/connector/kafka"
-	kafkalocal "millrace/connector/kafka/local"
 	"millrace/connector/sqldb"
 	"millrace/internal/solution"
 	"millrace/process"
@@ -25,27 +24,22 @@ import (
 func Registry() solution.Registry {
 	return solution.Registry{
 		Ingest: map[string]func() connector.LogConfig{
-			"kafka": func() connector.LogConfig { return kafka.NewConfig() },
+			kafka.Kind:     func() connector.LogConfig { return kafka.NewConfig() },
+			eventhubs.Kind: func() connector.LogConfig { return eventhubs.NewConfig() },
 		},
 		Process: map[string]func() any{
-			"relay": func() any { return process.NewRelayConfig() },
+			"relay":     func() any { return process.NewRelayConfig() },
+			captureKind: func() any { return process.NewCaptureConfig() },
 		},
 		Serve: map[string]func() connector.StoreConfig{
-			"sqldb": func() connector.StoreConfig { return sqldb.NewConfig() },
-			"kafka": func() connector.StoreConfig { return kafka.NewStoreConfig() },
+			"sqldb":      func() connector.StoreConfig { return sqldb.NewConfig() },
+			kafka.Kind:   func() connector.StoreConfig { return kafka.NewStoreConfig() },
+			archive.Kind: func() connector.StoreConfig { return archive.NewConfig() },
 		},
 		Simulate:    func() any { c := simulate.Defaults(); return &c },
 		DeadLetters: func() any { return solution.NewDeadLetters() },
 		Verify:      func() any { c := verify.Defaults(); return &c },
 	}
-}
-
-// standins start the stand-in of a kind of log or store that needs one. Kinds
-// that are not here are embedded in their connector (SQL on DuckDB).
-var standins = map[string]func(ctx context.Context, dataDir string, log *slog.Logger) (connector.Standin, error){
-	"kafka": func(ctx context.Context, dataDir string, log *slog.Logger) (connector.Standin, error) {
-		return kafkalocal.Start(ctx, kafkalocal.Options{DataDir: filepath.Join(dataDir, "kafka"), Log: log})
-	},
 }
 
 // engines make the processing engine of a kind from its configuration.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"millrace/connector"
 	"millrace/internal/solution"
@@ -33,8 +32,11 @@ func open(ctx context.Context, q *cli.Request, d *dataDir) (s *services, err err
 		}
 	}()
 	sol := q.Solution
+	if err := checkCapture(sol); err != nil {
+		return nil, err
+	}
 	env := connector.Env{Run: d.manifest.Run, DataDir: d.file("store"), Getenv: q.Getenv, Log: q.Log}
-	local, err := s.standin(ctx, sol.IngestKind, sol.Ingest, d, q.Log)
+	local, err := s.standin(ctx, sol.IngestKind, sol.Ingest, q, d)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +48,7 @@ func open(ctx context.Context, q *cli.Request, d *dataDir) (s *services, err err
 	if local {
 		s.ingest += " (embedded)"
 	}
-	if _, err = s.standin(ctx, sol.ServeKind, sol.Serve, d, q.Log); err != nil {
+	if _, err = s.standin(ctx, sol.ServeKind, sol.Serve, q, d); err != nil {
 		return nil, err
 	}
 	if s.store, err = sol.Serve.Open(ctx, env); err != nil {
@@ -68,14 +70,14 @@ type addressed interface {
 
 // standin points cfg at the stand-in of its kind if it has no address. A log
 // and a store of one kind share a stand-in.
-func (s *services) standin(ctx context.Context, kind string, cfg addressed, d *dataDir, log *slog.Logger) (started bool, err error) {
+func (s *services) standin(ctx context.Context, kind string, cfg addressed, q *cli.Request, d *dataDir) (started bool, err error) {
 	start := standins[kind]
 	if cfg.Address() != "" || start == nil {
 		return false, nil
 	}
 	local := s.standins[kind]
 	if local == nil {
-		if local, err = start(ctx, d.path, log); err != nil {
+		if local, err = start(ctx, q, d, q.Log); err != nil {
 			return false, fmt.Errorf("starting the embedded %s: %w", kind, err)
 		}
 		s.life.started("the embedded "+kind, local.Close)

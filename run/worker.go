@@ -52,11 +52,8 @@ func newProcessing(q *cli.Request, d *dataDir, s *services) (processing, error) 
 	if q.Solution.ProcessKind != captureKind {
 		return newWorker(q, d, s)
 	}
-	archive, ok := s.store.(archived)
-	if !ok {
-		return nil, usage("say serve.kind: archive", "a store of kind %s is not written by Capture", q.Solution.ServeKind)
-	}
-	return newCapturing(s.log, archive), nil
+	// checkCapture has seen to it that it is one.
+	return newCapturing(s.log, s.store.(archived)), nil
 }
 
 // newWorker makes a worker over services that have been prepared.

@@ -176,6 +176,9 @@ func (c *Config) OpenDeadLetters(_ context.Context, env connector.Env, suffix st
 	return newDeadLetters(*c, e, env, withRun(c.Hub, env.Run)+"-"+strings.TrimPrefix(suffix, "-")), nil
 }
 
+// HubOf is the name of a run's hub, unless the connection string fixes one.
+func (c *Config) HubOf(run string) string { return withRun(c.Hub, run) }
+
 // hubName is the hub that is used, and whether it is fixed: given by the
 // connection string, to be neither created nor deleted.
 func (c *Config) hubName(e *endpoint, run string) (name string, fixed bool) {

@@ -1,0 +1,77 @@
+package run
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"millrace/connector"
+	"millrace/connector/archive"
+	"millrace/connector/eventhubs"
+	"millrace/connector/eventhubs/local/emulator"
+	"millrace/connector/eventhubs/local/hub"
+	"millrace/connector/kafka"
+	kafkalocal "millrace/connector/kafka/local"
+	"millrace/internal/solution"
+	"millrace/process"
+	"millrace/ui/cli"
+)
+
+// standins start the stand-in of a kind of log or store that needs one, set up
+// as somebody would have set up the service for the solution. Kinds that are
+// not here are embedded in their connector (SQL on DuckDB).
+var standins = map[string]func(ctx context.Context, q *cli.Request, d *dataDir, log *slog.Logger) (connector.Standin, error){
+	kafka.Kind: func(ctx context.Context, _ *cli.Request, d *dataDir, log *slog.Logger) (connector.Standin, error) {
+		return kafkalocal.Start(ctx, kafkalocal.Options{DataDir: filepath.Join(d.path, "kafka"), Log: log})
+	},
+	eventhubs.Kind: func(ctx context.Context, q *cli.Request, d *dataDir, log *slog.Logger) (connector.Standin, error) {
+		return eventHubsOf(ctx, q.Solution, d, q.Getenv, log)
+	},
+}
+
+// eventHubsOf starts Event Hubs with the throughput units, the backing log and
+// the Capture that a solution describes.
+func eventHubsOf(ctx context.Context, sol *solution.Solution, d *dataDir, getenv func(string) string, log *slog.Logger) (connector.Standin, error) {
+	cfg := sol.Ingest.(*eventhubs.Config)
+	namespace := hub.NamespaceSpec{Name: hub.DefaultNamespace, ThroughputUnits: cfg.ThroughputUnits}
+	o := eventHubsOptions{DataDir: d.path, Brokers: cfg.Log.Brokers, Getenv: getenv, Log: log,
+		KafkaPort: emulator.NoPort, HTTPPort: emulator.NoPort}
+	if capture, ok := sol.Process.(*process.CaptureConfig); ok {
+		if store, ok := sol.Serve.(*archive.Config); ok {
+			o.Storage = store.StorageAddress(d.file("store"))
+			namespace.Hubs = []hub.Spec{{Name: cfg.HubOf(d.manifest.Run), Partitions: cfg.Partitions, Retention: cfg.Retention.D(),
+				Capture: captured(capture, store)}}
+		}
+	}
+	o.Namespaces = []emulator.NamespaceConfig{{NamespaceSpec: namespace}}
+	return startEventHubs(ctx, o)
+}
+
+// captured is how the service is told to archive a hub.
+func captured(c *process.CaptureConfig, store *archive.Config) *hub.CaptureSpec {
+	return &hub.CaptureSpec{Enabled: true, SkipEmpty: c.SkipEmpty, Interval: time.Duration(c.Interval), SizeLimit: int64(c.SizeLimit),
+		NameFormat: c.NameFormat, Codec: c.AvroCodec(), Container: store.Container}
+}
+
+// checkCapture refuses sections that do not fit together: the service writes
+// what the store is to read.
+func checkCapture(sol *solution.Solution) error {
+	capture, ok := sol.Process.(*process.CaptureConfig)
+	if !ok {
+		return nil
+	}
+	log, fromHub := sol.Ingest.(*eventhubs.Config)
+	store, toArchive := sol.Serve.(*archive.Config)
+	switch {
+	case !fromHub:
+		return usage("say ingest.kind: eventhubs", "process.kind capture needs Event Hubs, not %s", sol.IngestKind)
+	case !toArchive:
+		return usage("say serve.kind: archive", "process.kind capture writes an archive, not %s", sol.ServeKind)
+	case log.Hub != store.Hub:
+		return usage("give both the same name", "ingest.hub is %q but serve.hub is %q: the archive would be another hub's", log.Hub, store.Hub)
+	case capture.NameFormat != store.NameFormat:
+		return usage("give both the same format", "process.nameFormat and serve.nameFormat differ: the files would not be found")
+	}
+	return nil
+}
