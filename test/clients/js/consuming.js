@@ -1,0 +1,170 @@
+// Every place to start reading from, and several readers of one partition.
+"use strict";
+
+const { earliestEventPosition, latestEventPosition } = require("@azure/event-hubs");
+const {
+  assert, check, consecutive, consumer, fails, producer, quick, read, sendAll, sleep, subscriptionFails,
+} = require("./checks.js");
+
+check("100,000 small events", async () => {
+  const client = producer("bulk");
+  const n = 100_000;
+  const perPartition = n / 4;
+  await Promise.all(["0", "1", "2", "3"].map((partitionId) =>
+    sendAll(client, (function* () {
+      for (let i = 0; i < perPartition; i++) yield { body: Buffer.from(`${partitionId}:${i}`) };
+    })(), { partitionId })));
+  const next = { 0: 0, 1: 0, 2: 0, 3: 0 };
+  const got = await read(consumer("bulk"), null, n, { skipParsingBodyAsJson: true, prefetchCount: 3000 });
+  assert.equal(got.length, n);
+  for (const e of got) {
+    assert.equal(e.sequenceNumber, next[e.partition]);
+    assert.equal(e.body.toString(), `${e.partition}:${next[e.partition]++}`);
+  }
+}, 240);
+
+// Twenty events in a partition of their own, the second half later than the first.
+let timeline;
+async function twenty() {
+  if (timeline) return timeline;
+  const client = producer("positions");
+  const send = async (from) => {
+    await client.sendBatch([...Array(10).keys()].map((i) => ({ body: from + i })), { partitionId: "0" });
+  };
+  await send(0);
+  await sleep(1500);
+  const between = new Date(Date.now() - 700);
+  await send(10);
+  const events = await read(consumer("positions"), "0", 20, { startPosition: earliestEventPosition });
+  consecutive(events);
+  timeline = { between, events };
+  return timeline;
+}
+
+async function startsWith(startPosition, first) {
+  const want = [...Array(20 - first).keys()].map((i) => first + i);
+  const got = await read(consumer("positions"), "0", want.length, { startPosition });
+  assert.deepEqual(got.map((e) => e.body), want);
+}
+
+check("start at the earliest event", async () => {
+  await twenty();
+  await startsWith(earliestEventPosition, 0);
+});
+check("start behind an offset", async () => {
+  const { events } = await twenty();
+  await startsWith({ offset: events[4].offset }, 5);
+});
+check("start at an offset", async () => {
+  const { events } = await twenty();
+  await startsWith({ offset: events[4].offset, isInclusive: true }, 4);
+});
+check("start behind a sequence number", async () => {
+  const { events } = await twenty();
+  await startsWith({ sequenceNumber: events[7].sequenceNumber }, 8);
+});
+check("start at a sequence number", async () => {
+  const { events } = await twenty();
+  await startsWith({ sequenceNumber: events[7].sequenceNumber, isInclusive: true }, 7);
+});
+check("start at a time", async () => {
+  const { between } = await twenty();
+  await startsWith({ enqueuedOn: between }, 10);
+  await startsWith({ enqueuedOn: new Date(0) }, 0);
+});
+
+check("start with the latest: only what comes later", async () => {
+  const client = producer("later");
+  await client.sendBatch([{ body: "before" }], { partitionId: "0" });
+  const reading = read(consumer("later"), "0", 2, { startPosition: latestEventPosition });
+  await sleep(2000);
+  await client.sendBatch([{ body: "after" }, { body: "more" }], { partitionId: "0" });
+  assert.deepEqual((await reading).map((e) => e.body), ["after", "more"]);
+});
+
+check("offsets beyond the end are refused", async () => {
+  await twenty();
+  await subscriptionFails(consumer("positions", quick), "0", "ArgumentError", /supplied (offset|sequence number)/i,
+    { startPosition: { offset: "999999" } });
+});
+
+check("each consumer group reads for itself", async () => {
+  await twenty();
+  for (const group of ["reports", "REPORTS", "$default"]) {
+    const got = await read(consumer("positions", {}, group), "0", 20);
+    assert.equal(got.length, 20, group);
+  }
+});
+
+check("the last enqueued event is known to readers that ask", async () => {
+  const { events } = await twenty();
+  const got = await read(consumer("positions"), "0", 20, { trackLastEnqueuedEventProperties: true, maxBatchSize: 5 });
+  const last = got[0].context.lastEnqueuedEventProperties;
+  assert.equal(last.sequenceNumber, events[19].sequenceNumber);
+  assert.equal(last.offset, events[19].offset);
+  assert.equal(Number(last.enqueuedOn), Number(events[19].enqueuedTimeUtc));
+  assert.ok(Math.abs(Date.now() - last.retrievedOn) < 60_000, `retrieved ${last.retrievedOn}`);
+  const without = await read(consumer("positions"), "0", 1);
+  assert.equal(without[0].context.lastEnqueuedEventProperties?.sequenceNumber, undefined);
+});
+
+// opened subscribes with an owner level and resolves when events have come; its
+// lost is a promise of the error that ends it.
+async function opened(hub, ownerLevel, group) {
+  let subscription;
+  let gone;
+  const lost = new Promise((resolve) => (gone = resolve));
+  await new Promise((resolve, reject) => {
+    subscription = consumer(hub, quick, group).subscribe("0", {
+      processEvents: async (events) => events.length > 0 && resolve(),
+      processError: async (err) => {
+        gone(err);
+        reject(err);
+      },
+    }, { startPosition: earliestEventPosition, maxWaitTimeInSeconds: 1, ownerLevel });
+  });
+  return { lost, close: () => subscription.close() };
+}
+
+check("a higher owner level takes the partition over", async () => {
+  await producer("owners").sendBatch([{ body: 1 }], { partitionId: "0" });
+  const low = await opened("owners", 1);
+  const high = await opened("owners", 2);
+  const err = await low.lost;
+  assert.equal(err.code, "ReceiverDisconnectedError");
+  assert.match(err.message, /higher epoch of '2'/);
+  await fails(opened("owners", 1), "ReceiverDisconnectedError", /epoch/);
+  await fails(opened("owners", undefined), "ReceiverDisconnectedError", /non-epoch receiver is not allowed/);
+  // Another group, another owner.
+  await (await opened("owners", 1, "reports")).close();
+  await high.close();
+});
+
+check("the same owner level takes over, too", async () => {
+  await producer("owners").sendBatch([{ body: 1 }], { partitionId: "0" });
+  const first = await opened("owners", 5);
+  const second = await opened("owners", 5);
+  assert.equal((await first.lost).code, "ReceiverDisconnectedError");
+  await second.close();
+});
+
+check("a sixth reader without owner level is refused", async () => {
+  await producer("owners").sendBatch([{ body: 1 }], { partitionId: "0" });
+  const five = [];
+  for (let i = 0; i < 5; i++) five.push(await opened("owners", undefined, "reports"));
+  const err = await opened("owners", undefined, "reports").then(() => null, (e) => e);
+  assert.ok(err, "it is not");
+  assert.equal(err.code, "QuotaExceededError");
+  assert.match(err.message, /maximum number of allowed receivers/);
+  for (const r of five) await r.close();
+});
+
+check("events arrive while nothing else happens", async () => {
+  const reading = read(consumer("later"), "1", 5);
+  const client = producer("later");
+  for (let i = 0; i < 5; i++) {
+    await sleep(300);
+    await client.sendBatch([{ body: i }], { partitionId: "1" });
+  }
+  assert.deepEqual((await reading).map((e) => e.body), [0, 1, 2, 3, 4]);
+});
