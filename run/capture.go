@@ -8,6 +8,7 @@ import (
 	"millrace/connector"
 	"millrace/ingest"
 	"millrace/internal/metrics"
+	"millrace/record"
 	"millrace/verify"
 )
 
@@ -17,6 +18,9 @@ type archived interface {
 	// Positions returns the next sequence number of each partition that the
 	// archive does not hold yet.
 	Positions(ctx context.Context) (map[int32]int64, error)
+	// ScanRaw reads back everything that the log had, copies and malformed
+	// inputs included.
+	ScanRaw(ctx context.Context, fn func(*record.Batch) error) error
 }
 
 // watchArchive is how often the archive is asked how far it is. Listing it

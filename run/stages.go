@@ -178,6 +178,9 @@ func (s *session) verify(ctx context.Context) (*verify.Verdict, error) {
 				s.display.Update(s.gather.sample(ctx))
 			}
 		}}
+	if archive, ok := s.services.store.(archived); ok {
+		in.RawScan = archive.ScanRaw
+	}
 	v, err := verify.Check(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("verifying: %w", err)
