@@ -221,7 +221,7 @@ func (p *partition) send() {
 // deliver appends a batch to the log and returns the position of its first event.
 func (p *partition) deliver(b *recordBatch) (int64, error) {
 	c := p.hub.cluster
-	ctx, cancel := context.WithDeadline(p.hub.ctx, b.since.Add(appendTimeout))
+	ctx, cancel := context.WithDeadline(p.hub.ctx, b.since.Add(c.timeout))
 	defer cancel()
 	doing := fmt.Sprintf("appending to hub %s partition %d", p.hub.name, p.n)
 	d := delivery{p: p, b: b}
@@ -255,7 +255,7 @@ func (p *partition) deliver(b *recordBatch) (int64, error) {
 			return -1, p.hub.wasDeleted()
 		case <-ctx.Done():
 			p.producer = -1
-			return -1, c.explain(fmt.Errorf("not acknowledged within %s: %w", appendTimeout, errors.Join(ctx.Err(), err)), "%s", doing)
+			return -1, c.explain(fmt.Errorf("not acknowledged within %s: %w", c.timeout, errors.Join(ctx.Err(), err)), "%s", doing)
 		}
 	}
 }

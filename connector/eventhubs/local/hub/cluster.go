@@ -63,7 +63,9 @@ type Cluster struct {
 	closeOnce sync.Once
 	senders   sync.WaitGroup
 
-	patience   time.Duration // patience, except in tests
+	// patience and timeout are patience and appendTimeout, except in tests.
+	patience, timeout time.Duration
+
 	namespaces []*Namespace
 	byName     map[string]*Namespace
 
@@ -88,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Cluster{opts: o, log: o.Log, closing: make(chan struct{}), changed: make(chan struct{}), patience: patience,
+	c := &Cluster{opts: o, log: o.Log, closing: make(chan struct{}), changed: make(chan struct{}), patience: patience, timeout: appendTimeout,
 		hubs: map[string]*Hub{}, byName: map[string]*Namespace{}}
 	if err := c.addNamespaces(); err != nil {
 		return nil, err

@@ -17,6 +17,10 @@ import (
 // must be called before anything else is.
 func (c *Cluster) SetPatience(d time.Duration) { c.patience = d }
 
+// SetAppendTimeout changes how long appends are repeated. It must be called
+// before anything else is.
+func (c *Cluster) SetAppendTimeout(d time.Duration) { c.timeout = d }
+
 // EncodeBatch encodes events as one record batch that begins at position base.
 func EncodeBatch(base int64, events ...amqp.Message) ([]byte, error) {
 	var b recordBatch

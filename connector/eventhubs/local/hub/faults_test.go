@@ -6,12 +6,16 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"millrace/connector"
 	"millrace/connector/eventhubs/local/hub"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -102,6 +106,81 @@ func TestBrokenConnections(t *testing.T) {
 			if err != nil || info.End != total {
 				t.Errorf("partition %d: %+v, %v", p, info, err)
 			}
+		}
+	})
+}
+
+// When the log is away for too long, the caller hears of it, and goes on when the
+// log is back.
+func TestLogAwayForLong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	srv := startLog(t, dir, 0)
+	c := open(t, hub.Options{Brokers: []string{srv.Address()}})
+	c.SetAppendTimeout(300 * time.Millisecond)
+	h := newHub(t, c.Default(), "away", 1)
+	appendAll(t, h, 0, "before")
+	_, port, _ := strings.Cut(srv.Address(), ":")
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		done := make(chan error, 1)
+		if err := h.Append(testContext(t), 0, events("lost"), func(_ int64, err error) { done <- err }); err != nil {
+			t.Fatal(err)
+		}
+		err := <-done
+		var u *connector.Unreachable
+		if connector.ActionOf(err) != connector.Retry || !errors.As(err, &u) {
+			t.Errorf("while the log is away: %v", err)
+		}
+	}
+	n, _ := strconv.Atoi(port)
+	startLog(t, dir, n)
+	if first := appendAll(t, h, 0, "after"); first != 1 {
+		t.Errorf("afterwards at %d", first)
+	}
+	if got, _ := read(t, newReader(t, h, 0, 0), 2); got[0] != "before" || got[1] != "after" {
+		t.Errorf("read %q", got)
+	}
+}
+
+// A topic that takes less than it did answers so, and is believed from then on.
+func TestTopicTakesLess(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, brokers, prefix string) {
+		c := open(t, hub.Options{Brokers: []string{brokers}})
+		h := newHub(t, c.Default(), prefix+"less", 1)
+		cl, err := kgo.NewClient(kgo.SeedBrokers(brokers))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cl.Close()
+		limit := "10000"
+		if _, err := kadm.NewClient(cl).AlterTopicConfigs(testContext(t), []kadm.AlterConfig{{Name: "max.message.bytes", Value: &limit}}, h.Topic()); err != nil {
+			t.Fatal(err)
+		}
+		// The broker may take a moment to know.
+		large := strings.Repeat("x", 20_000)
+		for stored := int64(0); ; stored++ {
+			done := make(chan error, 1)
+			err := h.Append(testContext(t), 0, events(large), func(_ int64, err error) { done <- err })
+			if err == nil {
+				err = <-done
+			}
+			if errors.Is(err, hub.ErrTooLarge) {
+				break
+			}
+			if err != nil || stored > 1000 {
+				t.Fatalf("after %d: %v", stored, err)
+			}
+		}
+		if err := h.Append(testContext(t), 0, events(large), nil); !errors.Is(err, hub.ErrTooLarge) {
+			t.Errorf("the next one: %v", err)
+		}
+		first := appendAll(t, h, 0, "small")
+		if got, seqs := read(t, newReader(t, h, 0, first), 1); got[0] != "small" || seqs[0] != first {
+			t.Errorf("read %q at %v", got, seqs)
 		}
 	})
 }
