@@ -92,7 +92,7 @@ func request[Resp kmsg.Response](c *conn, req kmsg.Request) (Resp, error) {
 // troubled logs that the log did not answer.
 func (c *conn) troubled(key int16, err error) {
 	if c.ctx.Err() == nil {
-		c.log.Warn("the Kafka endpoint gets no answer from the log", "request", kmsg.NameForKey(key), "error", err)
+		c.srv.trouble(key, err)
 	}
 }
 

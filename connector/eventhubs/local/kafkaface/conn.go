@@ -130,7 +130,7 @@ var errIdle = errors.New("nothing came for too long")
 
 // secure waits for the first byte and, if it begins a TLS handshake, does that.
 func (c *conn) secure(r **bufio.Reader) error {
-	_ = c.net.SetDeadline(time.Now().Add(signInTimeout))
+	_ = c.net.SetDeadline(time.Now().Add(c.srv.patience.signIn))
 	first, err := (*r).Peek(1)
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -191,7 +191,7 @@ func (c *conn) read(r *bufio.Reader) error {
 		if c.signedIn.Load() {
 			limit = c.srv.opts.MaxRequestBytes
 		}
-		_ = c.net.SetReadDeadline(time.Now().Add(frameTimeout))
+		_ = c.net.SetReadDeadline(time.Now().Add(c.srv.patience.frame))
 		size, err := readSize(r, limit)
 		var large *tooLarge
 		var f frame
@@ -223,9 +223,9 @@ func (c *conn) read(r *bufio.Reader) error {
 func (c *conn) await(r *bufio.Reader) error {
 	began := time.Now()
 	for {
-		wait := c.srv.idle
+		wait := c.srv.patience.idle
 		if !c.signedIn.Load() {
-			wait = min(wait, signInTimeout)
+			wait = min(wait, c.srv.patience.signIn)
 		}
 		_ = c.net.SetReadDeadline(time.Now().Add(wait))
 		_, err := r.Peek(1)
@@ -286,7 +286,7 @@ func (c *conn) answer(f frame) error {
 			return err
 		}
 	}
-	if err := req.ReadFrom(rest); err != nil {
+	if err := c.srv.decode(req, rest); err != nil {
 		return &garbage{fmt.Sprintf("a %s request of version %d cannot be read: %v", kmsg.NameForKey(h.key), h.version, err)}
 	}
 	resp, err := api.handle(c, req)
@@ -330,7 +330,7 @@ func (c *conn) write(b []byte) error {
 	}
 	for len(b) > 0 {
 		n := min(len(b), writeStep)
-		_ = c.net.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_ = c.net.SetWriteDeadline(time.Now().Add(c.srv.patience.write))
 		if _, err := c.net.Write(b[:n]); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				return fmt.Errorf("the client does not read its answers: %w", err)

@@ -106,11 +106,12 @@ func (o *outline) read(s *skimmer) {
 	s.tags()
 }
 
-// skimmer reads Kafka's basic types from a stream. After the first error all
-// reads return zero.
+// skimmer reads Kafka's basic types from a stream or a slice. After the first
+// error all reads return zero.
 type skimmer struct {
 	r        *bufio.Reader
-	left     int // bytes of the frame that are still to come
+	b        []byte // instead of r
+	left     int    // bytes that are still to come
 	flexible bool
 	err      error
 }
@@ -128,13 +129,20 @@ func (s *skimmer) take(n int) []byte {
 		s.fail()
 	}
 	if s.err == nil {
-		_, s.err = io.ReadFull(s.r, b[:n])
-		s.left -= n
+		s.fill(b[:n])
 	}
 	if s.err != nil {
 		clear(b[:])
 	}
 	return b[:n]
+}
+
+func (s *skimmer) fill(b []byte) {
+	if s.left -= len(b); s.r == nil {
+		s.b = s.b[copy(b, s.b):]
+		return
+	}
+	_, s.err = io.ReadFull(s.r, b)
 }
 
 func (s *skimmer) int16() int16 { return int16(binary.BigEndian.Uint16(s.take(2))) }
@@ -157,10 +165,14 @@ func (s *skimmer) skip(n int) {
 	if s.err == nil && n > s.left {
 		s.fail()
 	}
-	if s.err == nil {
-		_, s.err = s.r.Discard(n)
-		s.left -= n
+	if s.err != nil {
+		return
 	}
+	if s.left -= n; s.r == nil {
+		s.b = s.b[n:]
+		return
+	}
+	_, s.err = s.r.Discard(n)
 }
 
 // compact is the length of a string, array or bytes in flexible versions.
@@ -203,8 +215,7 @@ func (s *skimmer) name() string {
 		return ""
 	}
 	b := make([]byte, n)
-	_, s.err = io.ReadFull(s.r, b)
-	s.left -= n
+	s.fill(b)
 	return string(b)
 }
 

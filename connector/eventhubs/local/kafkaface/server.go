@@ -14,26 +14,28 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/eventhubs/local/hub"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // MaxRequestBytes is the largest request that the service takes. It closes
 // connections that send more.
 const MaxRequestBytes = 1_046_528
 
-const (
-	// maxConnections bounds what clients can make the server hold.
-	maxConnections = 4096
-	// signInTimeout is how long a connection may take to sign in.
-	signInTimeout = 60 * time.Second
-	// idleTimeout is how long a connection may be silent: more than the
-	// service's 240 s.
-	idleTimeout = 300 * time.Second
-	// frameTimeout is how long a request may take to arrive once it has
-	// begun.
-	frameTimeout = 60 * time.Second
-	// writeTimeout is how long a client may take to read 64 KiB of an answer.
-	writeTimeout = 30 * time.Second
-)
+// maxConnections bounds what clients can make the server hold.
+const maxConnections = 4096
+
+// patience is how long the server waits for its clients.
+type patience struct {
+	signIn time.Duration // to sign in
+	idle   time.Duration // between requests: more than the service's 240 s
+	frame  time.Duration // for a request to arrive once it has begun
+	write  time.Duration // to read 64 KiB of an answer
+}
+
+func usualPatience() patience {
+	return patience{signIn: 60 * time.Second, idle: 300 * time.Second, frame: 60 * time.Second, write: 30 * time.Second}
+}
 
 // Options say what to serve and where.
 type Options struct {
@@ -69,7 +71,10 @@ type Server struct {
 	listener  net.Listener
 	log       *slog.Logger
 	apis      []*api
-	idle      time.Duration // idleTimeout, shorter in tests
+	patience  patience
+	// decoding is held while a large request is taken apart: one that lies
+	// about its lengths costs many times its size for that moment.
+	decoding sync.Mutex
 
 	// ctx ends when the server is closed; done waits for everything that it
 	// started.
@@ -77,13 +82,18 @@ type Server struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
-	mu    sync.Mutex
-	conns map[*conn]struct{}
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	troubled time.Time // when trouble with the log was logged
 }
 
 // Start listens and serves until the server is closed; ctx bounds the start
 // only. A port that is taken is a *connector.Unreachable.
 func Start(ctx context.Context, o Options) (*Server, error) {
+	return start(ctx, o, usualPatience())
+}
+
+func start(ctx context.Context, o Options, p patience) (*Server, error) {
 	if o.Cluster == nil {
 		return nil, errors.New("the Kafka endpoint needs a cluster of hubs")
 	}
@@ -115,7 +125,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, listenError(addr, o.Port, err)
 	}
-	s := &Server{opts: o, namespace: ns, listener: l, log: o.Log, apis: byKey(), idle: idleTimeout, conns: map[*conn]struct{}{}}
+	s := &Server{opts: o, namespace: ns, listener: l, log: o.Log, apis: byKey(), patience: p, conns: map[*conn]struct{}{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.done.Go(s.accept)
 	return s, nil
@@ -211,6 +221,17 @@ func (s *Server) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+}
+
+// trouble logs what went wrong with the log, once in a while: every client
+// notices.
+func (s *Server) trouble(key int16, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() == nil && time.Since(s.troubled) > 5*time.Second {
+		s.troubled = time.Now()
+		s.log.Warn("the Kafka endpoint gets no answer from the log", "request", kmsg.NameForKey(key), "error", err)
+	}
 }
 
 // open returns how many connections there are.
