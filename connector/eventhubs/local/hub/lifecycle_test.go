@@ -143,10 +143,11 @@ func TestTransactions(t *testing.T) {
 		transaction("given up", kgo.TryAbort)
 		transaction("kept", kgo.TryCommit)
 		transaction("given up too", kgo.TryAbort)
-		appendAll(t, h, 0, "plain 2")
+		// Kafka writes the marker of a transaction's end in its own time.
+		plain := appendAll(t, h, 0, "plain 2")
 		transaction("kept too", kgo.TryCommit)
 		want := []string{"plain 1", "kept", "plain 2", "kept too"}
-		if got, seqs := read(t, r, 4); !slices.Equal(got, want) || !slices.Equal(seqs, []int64{0, 3, 7, 8}) {
+		if got, seqs := read(t, r, 4); !slices.Equal(got, want) || seqs[0] != 0 || seqs[2] != plain || !slices.IsSorted(seqs) {
 			t.Errorf("read %q at %v", got, seqs)
 		}
 		if got, _ := read(t, newReader(t, h, 0, 2), 3); !slices.Equal(got, want[1:]) {
