@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"millrace/connector"
 	"millrace/connector/blob"
 	"millrace/connector/eventhubs/local/emulator"
+	"millrace/connector/eventhubs/local/web"
 	kafkalocal "millrace/connector/kafka/local"
 )
 
@@ -33,8 +35,13 @@ type eventHubsOptions struct {
 	// Storage is where Capture writes to: a folder, or a storage account as
 	// blob.Open takes it; "": a folder in the data directory.
 	Storage string
-	Getenv  func(string) string
-	Log     *slog.Logger
+	// Checkpoints is where clients keep their checkpoints, for the explorer
+	// to show how far they are: a folder, or the name of a container if
+	// Storage is an account. "": a folder in the data directory, or the
+	// container "checkpoints".
+	Checkpoints string
+	Getenv      func(string) string
+	Log         *slog.Logger
 }
 
 // eventHubs is Event Hubs with the log below it.
@@ -60,6 +67,7 @@ func startEventHubs(ctx context.Context, o eventHubsOptions) (s *eventHubs, err 
 	}
 	s.Server, err = emulator.Start(ctx, emulator.Options{Brokers: brokers, DataDir: filepath.Join(o.DataDir, "eventhubs"),
 		Namespaces: o.Namespaces, Port: o.Port, KafkaPort: o.KafkaPort, HTTPPort: o.HTTPPort, Key: o.Key, TLS: o.TLS, Log: o.Log,
+		Progress: o.progress(storage),
 		Storage: func(container string) (blob.Bucket, error) {
 			return blob.Open(context.Background(), storage, container, o.Getenv)
 		}})
@@ -67,6 +75,20 @@ func startEventHubs(ctx context.Context, o eventHubsOptions) (s *eventHubs, err 
 		return nil, errors.Join(err, s.closeLog())
 	}
 	return s, nil
+}
+
+// progress reads the checkpoints of clients.
+func (o *eventHubsOptions) progress(storage string) func(context.Context, string, string) ([]web.Progress, error) {
+	place := o.Checkpoints
+	switch account := !blob.IsFolder(storage); {
+	case account && place == "":
+		return emulator.Checkpoints(storage, "checkpoints", o.Getenv)
+	case account && !strings.ContainsAny(place, `/\`):
+		return emulator.Checkpoints(storage, place, o.Getenv)
+	case place == "":
+		place = filepath.Join(o.DataDir, "checkpoints")
+	}
+	return emulator.Checkpoints(place, "", o.Getenv)
 }
 
 func (s *eventHubs) closeLog() error {

@@ -24,14 +24,15 @@ import (
 var localEventHubs = cli.Local{
 	Name: "eventhubs", Short: "Azure Event Hubs: AMQP, Kafka, Capture, management, explorer", Port: emulator.DefaultPort,
 	Address: "EVENTHUBS_CONNECTION_STRING",
-	Long: "Eventhubs serves Azure Event Hubs on this machine: AMQP with WebSockets, the Kafka\n" +
-		"endpoint, the HTTP management API with a web page to look at hubs and events,\n" +
-		"and Capture. What was acknowledged survives restarts and kill -9.\n\n" +
-		"--config reads the official emulator's Config.json, in which a namespace may also\n" +
-		"have ThroughputUnits, Port and KafkaPort, and a hub RetentionTimeInHours and\n" +
-		"Capture (as in Azure's captureDescription).\n\n" +
-		"Any key is accepted unless one is set, by --key-file or EVENTHUBS_KEY. Events are\n" +
-		"kept in the data directory, or in the Kafka cluster that KAFKA_BROKERS names.\n\n" +
+	Long: "Eventhubs serves Azure Event Hubs on this machine: AMQP with WebSockets, the\n" +
+		"Kafka endpoint, the HTTP management API with a web page to look at hubs and\n" +
+		"events, and Capture. What was acknowledged survives restarts and kill -9.\n\n" +
+		"--config reads the official emulator's Config.json, in which a namespace may\n" +
+		"also have ThroughputUnits, Port and KafkaPort, and a hub RetentionTimeInHours\n" +
+		"and Capture (as in Azure's captureDescription).\n\n" +
+		"Any key is accepted unless one is set, by --key-file or EVENTHUBS_KEY. Events\n" +
+		"are kept in the data directory, or in the Kafka cluster that KAFKA_BROKERS\n" +
+		"names.\n\n" +
 		"The commands below use a running service: that of --address, else the one that\n" +
 		"EVENTHUBS_CONNECTION_STRING names (Azure's too), else 127.0.0.1:5672.",
 	Example: "  millrace local eventhubs\n" +
@@ -46,7 +47,8 @@ var localEventHubs = cli.Local{
 		{Name: "key-file", Doc: "`file` with the shared access key that clients must know", Kind: cli.FileFlag},
 		{Name: "tls-cert", Doc: "PEM `file` with a certificate, to offer TLS as well", Kind: cli.FileFlag},
 		{Name: "tls-key", Doc: "PEM `file` with its key", Kind: cli.FileFlag},
-		{Name: "storage", Doc: "`place` that Capture writes to: a folder or an account's\nhttps URL (default: STORAGE_CONNECTION_STRING, else a\nfolder in the data directory)", Kind: cli.TextFlag},
+		{Name: "storage", Doc: "`place` that Capture writes to: a folder or an account's https URL (default: STORAGE_CONNECTION_STRING, else a folder in the data directory)", Kind: cli.TextFlag},
+		{Name: "checkpoints", Doc: "`place` where clients keep checkpoints, to show their lag: a folder, or a container of the storage account (default: checkpoints)", Kind: cli.TextFlag},
 		{Name: "throughput-units", Doc: "`units` that limit each namespace; 0: no limit", Default: "0", Kind: cli.NumberFlag},
 	},
 	Start:   startLocalEventHubs,
@@ -76,6 +78,7 @@ func startLocalEventHubs(ctx context.Context, o cli.LocalOptions) (connector.Sta
 	if h.Storage == "" {
 		h.Storage = o.Getenv(blob.EnvConnectionString)
 	}
+	h.Checkpoints = o.Values["checkpoints"]
 	s, err := startEventHubs(ctx, h)
 	if errors.Is(err, hub.ErrInvalid) {
 		return nil, &cli.UsageError{Err: err}

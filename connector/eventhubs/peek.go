@@ -174,7 +174,7 @@ func (r *partitionPeek) present(ctx context.Context, p Peek) error {
 	case p.From.At != nil:
 		start = azeventhubs.StartPosition{EnqueuedTime: p.From.At, Inclusive: true}
 	}
-	there := !props.IsEmpty && first <= last
+	there := !props.IsEmpty && first <= last && (p.From.At == nil || !p.From.At.After(props.LastEnqueuedOn))
 	if !there && !p.Follow {
 		return nil
 	}
@@ -195,14 +195,22 @@ func (r *partitionPeek) present(ctx context.Context, p Peek) error {
 	if r.reader, err = r.client.NewPartitionClient(r.id, &azeventhubs.PartitionClientOptions{StartPosition: start}); err != nil {
 		return r.x.e.explain(err, r.doing)
 	}
+	// The SDK waits until there are as many as were asked for.
+	left := last - first + 1
+	if p.From.At != nil {
+		left = 1 // where that is, the first event says
+	}
 	for there && len(r.events) < p.Count {
 		wait, cancel := context.WithTimeout(ctx, peekPatience)
-		events, err := r.reader.ReceiveEvents(wait, min(peekBatch, p.Count-len(r.events)), nil)
+		events, err := r.reader.ReceiveEvents(wait, int(min(peekBatch, left, int64(p.Count-len(r.events)))), nil)
 		cancel()
 		for _, e := range events {
 			r.events = append(r.events, PeekedEvent{r.id, e})
 		}
-		if n := len(r.events); n > 0 && r.events[n-1].SequenceNumber >= last || wait.Err() != nil && ctx.Err() == nil {
+		if n := len(r.events); n > 0 {
+			left = last - r.events[n-1].SequenceNumber
+		}
+		if left <= 0 || wait.Err() != nil && ctx.Err() == nil {
 			break
 		}
 		if err != nil {

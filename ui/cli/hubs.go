@@ -93,7 +93,7 @@ func (a *app) hubCommand(l Local, cmd *cobra.Command, run func(ctx context.Conte
 		return err
 	})
 	cmd.Flags().StringVar(&c.address, "address", "",
-		fmt.Sprintf("`host:port` of a local service (default: what %s\nnames, else 127.0.0.1:%d)", l.Address, l.Port))
+		fmt.Sprintf("`host:port` of a local service (default: what %s names, else 127.0.0.1:%d)", l.Address, l.Port))
 	cmd.Flags().BoolVarP(&c.verbose, "verbose", "v", false, "log what the client does to standard error")
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"millrace/connector"
 	"millrace/internal/solution/settings"
@@ -56,7 +57,7 @@ func (a *app) localOne(l Local) *cobra.Command {
 	fl.StringVar(&o.DataDir, "data-dir", "millrace-"+l.Name, "`folder` where it keeps its data")
 	fl.IntVar(&o.Port, "port", l.Port, "`port` on 127.0.0.1; 0 takes a free one")
 	for _, f := range l.Flags {
-		fl.String(f.Name, f.Default, f.Doc)
+		f.add(fl)
 	}
 	fl.BoolVar(&asJSON, "json", false, "print where it is as one JSON object on one line")
 	fl.BoolVarP(&verbose, "verbose", "v", false, "log what it does to standard error")
@@ -94,6 +95,16 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 		text += fmt.Sprintf("; did you mean `%s`?", guess)
 	}
 	return usage("there are: "+strings.Join(names, ", "), "%s", text)
+}
+
+// add adds the flag. Numbers are integers to the flags' parser, too.
+func (f LocalFlag) add(fl *pflag.FlagSet) {
+	if f.Kind == PortFlag || f.Kind == NumberFlag {
+		n, _ := strconv.Atoi(f.Default)
+		fl.Int(f.Name, n, f.Doc)
+		return
+	}
+	fl.String(f.Name, f.Default, f.Doc)
 }
 
 // check refuses values that are not of the flag's kind.

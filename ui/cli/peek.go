@@ -56,7 +56,7 @@ func (a *app) peekCommand(l Local) *cobra.Command {
 	})
 	fl := cmd.Flags()
 	fl.StringVar(&p.Partition, "partition", "", "the only `partition` to look at (default: all)")
-	fl.StringVar(&from, "from", "latest", "where to begin: latest, earliest, a sequence number or a\n`time` such as 2026-01-31T12:00:00Z")
+	fl.StringVar(&from, "from", "latest", "where to begin: latest, earliest, a sequence number or a `time` such as 2026-01-31T12:00:00Z")
 	fl.IntVar(&p.Count, "count", 10, "how `many` events to show at most, before following")
 	fl.BoolVarP(&p.Follow, "follow", "f", false, "go on with events as they come, until Ctrl-C")
 	fl.StringVar(&p.Group, "group", "", "consumer `group` to read with (default: $Default)")

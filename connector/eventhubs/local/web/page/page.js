@@ -72,10 +72,10 @@
       return el("div", { "class": bad ? "warn" : null }, el("dt", null, name), el("dd", null, value, limit ? el("small", null, " of " + limit) : null));
     };
     $("tiles").replaceChildren(
-      tile("In", rate(per("incomingEvents")) + "/s", u ? number(u * 1000) : ""),
-      tile("In", bytes(per("incomingBytes")) + "/s", u ? u + " MB" : ""),
-      tile("Out", rate(per("outgoingEvents")) + "/s", u ? number(u * 4096) : ""),
-      tile("Out", bytes(per("outgoingBytes")) + "/s", u ? 2 * u + " MB" : ""),
+      tile("Events in", rate(per("incomingEvents")) + "/s", u ? number(u * 1000) : ""),
+      tile("Data in", bytes(per("incomingBytes")) + "/s", u ? u + " MB" : ""),
+      tile("Events out", rate(per("outgoingEvents")) + "/s", u ? number(u * 4096) : ""),
+      tile("Data out", bytes(per("outgoingBytes")) + "/s", u ? 2 * u + " MB" : ""),
       tile("Throttled", number(t.throttledRequests) + " requests", "", per("throttledRequests") > 0),
       tile("Throughput units", u || "no limit"));
   }
@@ -144,9 +144,9 @@
       return [p.id, empty ? "-" : number(p.beginSequenceNumber), empty ? "-" : number(p.endSequenceNumber - 1), rate(p.eventsPerSecond), ago(p.lastEnqueuedTime)];
     }));
     fill("groups", (h.groups || []).map(function (g) {
-      var lag = g.lag === undefined ? "unknown" : el("span", { "class": g.lag > 10000 ? "lagging" : null }, number(g.lag));
+      var lag = g.lag === undefined ? "-" : el("span", { "class": g.lag > 10000 ? "lagging" : null }, number(g.lag));
       var parts = (g.partitions || []).filter(function (p) { return p.lag > 0; });
-      var detail = g.lag === undefined ? "no positions are known" : parts.length ? parts.slice(0, 12).map(function (p) { return p.id + ": " + number(p.lag); }).join(", ") + (parts.length > 12 ? ", ..." : "") : "all read";
+      var detail = g.lag === undefined ? "no position known" : parts.length ? parts.slice(0, 12).map(function (p) { return p.id + ": " + number(p.lag); }).join(", ") + (parts.length > 12 ? ", ..." : "") : "all read";
       var name = el("span", null, g.name, g.protocol === "kafka" ? el("span", { "class": "tag" }, "Kafka" + (g.state ? ", " + g.state : "")) : null);
       var drop = g.protocol === "kafka" || g.name === "$Default" ? "" : el("button", { type: "button", "class": "drop", title: "Delete group " + g.name, "aria-label": "Delete group " + g.name, onclick: function () {
         if (confirm("Delete the consumer group " + g.name + "?")) change("DELETE", at(state.hub) + "/consumergroups/" + encodeURIComponent(g.name));
