@@ -170,7 +170,7 @@ func (s *session) verify(ctx context.Context) (*verify.Verdict, error) {
 	last := time.Now()
 	in := verify.Input{Ledgers: []verify.LedgerSource{verify.LedgerDir(s.dir.file("ledger"))},
 		Scan: s.services.store.Scan, DeadLetters: s.services.dead.Scan,
-		Interval: cfg.Interval.D(), Warmup: cfg.Warmup.D(),
+		Interval: cfg.Interval.D(), Warmup: cfg.Warmup.D(), Tail: cfg.Tail.D(),
 		Progress: func(_ string, done, _ int64) {
 			s.gather.verified.Store(done)
 			if time.Since(last) >= time.Second {
