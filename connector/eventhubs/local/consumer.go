@@ -296,6 +296,9 @@ func (l *consumer) stream(r *hub.Reader) error {
 				return nil
 			}
 		}
+		if !l.wait(l.whole) { // the rest of a large event
+			return nil
+		}
 	}
 }
 
@@ -311,9 +314,9 @@ func (l *consumer) setIdle(idle bool) {
 	}
 }
 
-// maySend tells whether the client and the writing goroutine can take an event;
-// the rest of a large one is sent first. c.mu is held.
-func (l *consumer) maySend() bool {
+// whole sends what is left of a large event, as far as the client and the writing
+// goroutine can take it, and tells whether that was all. c.mu is held.
+func (l *consumer) whole() bool {
 	c := l.s.c
 	if l.parked && c.hasRoom() {
 		l.appendRest()
@@ -322,13 +325,15 @@ func (l *consumer) maySend() bool {
 	if l.drain && l.credit == 0 && !l.parked {
 		l.drained()
 	}
-	if c.hasRoom() {
-		return l.ready()
-	}
-	if !slices.Contains(c.waiting, l) {
+	if !c.hasRoom() && !slices.Contains(c.waiting, l) {
 		c.waiting = append(c.waiting, l)
 	}
-	return false
+	return !l.parked
+}
+
+// maySend tells whether the next event can be sent. c.mu is held.
+func (l *consumer) maySend() bool {
+	return l.whole() && l.ready() && l.s.c.hasRoom()
 }
 
 // send sends as many events as it may in one go.
