@@ -86,7 +86,8 @@ func (a *app) root() *cobra.Command {
 		}
 		return usage("`millrace help` shows all commands", "%s", text)
 	}
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
+	root.SetUsageTemplate(strings.NewReplacer(".FlagUsages", ".FlagUsagesWrapped 80",
+		" for more information about a command", "\nfor more information about a command").Replace(root.UsageTemplate()))
 	root.AddCommand(a.listCommand(), a.describeCommand(), a.schemaCommand(), a.doctorCommand(), a.versionCommand())
 	for _, c := range []*cobra.Command{a.runCommand(), a.simulateCommand(), a.processCommand(), a.verifyCommand(),
 		a.metricsCommand(), a.queryCommand(), a.localCommand()} {

@@ -254,8 +254,10 @@ func TestHelpFits(t *testing.T) {
 	full := func(args ...string) (Env, *bytes.Buffer) {
 		e, out, _ := testEnv(args...)
 		e.Stages = Stages{Run: outcome, Simulate: outcome, Process: nothing, Verify: outcome, Metrics: nothing,
-			Query:  func(context.Context, Request, string) (connector.Rows, error) { return nil, nil },
-			Locals: []Local{{Name: "kafka", Short: "A log", Port: 9092}}}
+			Query: func(context.Context, Request, string) (connector.Rows, error) { return nil, nil },
+			Locals: []Local{{Name: "kafka", Short: "A log", Port: 9092}, {Name: "eventhubs", Short: "Hubs", Port: 5672, Address: "EVENTHUBS_CONNECTION_STRING",
+				Flags:   []LocalFlag{{Name: "checkpoints", Doc: "`place` where clients keep checkpoints, with a text that is longer than a line", Kind: TextFlag}},
+				Explore: func(ExploreOptions) (Hubs, error) { return nil, nil }}}}
 		return e, out
 	}
 	e, _ := full()
@@ -270,7 +272,7 @@ func TestHelpFits(t *testing.T) {
 			paths = append(paths, append(slices.Clone(paths[i]), c.Name()))
 		}
 	}
-	if len(paths) < 13 {
+	if len(paths) < 24 {
 		t.Fatalf("only %d commands", len(paths))
 	}
 	for _, path := range paths {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"millrace/connector"
 	"millrace/internal/solution/settings"
@@ -57,7 +56,7 @@ func (a *app) localOne(l Local) *cobra.Command {
 	fl.StringVar(&o.DataDir, "data-dir", "millrace-"+l.Name, "`folder` where it keeps its data")
 	fl.IntVar(&o.Port, "port", l.Port, "`port` on 127.0.0.1; 0 takes a free one")
 	for _, f := range l.Flags {
-		f.add(fl)
+		f.add(cmd)
 	}
 	fl.BoolVar(&asJSON, "json", false, "print where it is as one JSON object on one line")
 	fl.BoolVarP(&verbose, "verbose", "v", false, "log what it does to standard error")
@@ -98,7 +97,8 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 }
 
 // add adds the flag. Numbers are integers to the flags' parser, too.
-func (f LocalFlag) add(fl *pflag.FlagSet) {
+func (f LocalFlag) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
 	if f.Kind == PortFlag || f.Kind == NumberFlag {
 		n, _ := strconv.Atoi(f.Default)
 		fl.Int(f.Name, n, f.Doc)
