@@ -48,15 +48,15 @@ type conn struct {
 	hostname      string
 	namespace     *hub.Namespace
 	peerFrameSize uint32
-	heartbeat     time.Duration
 
-	mu       sync.Mutex
-	opened   bool
-	sessions map[uint16]*session
-	claims   claims
-	partial  int // bytes of messages that have arrived in part
-	appends  int // given to the log and not yet acknowledged
-	appended sync.Cond
+	mu        sync.Mutex
+	opened    bool
+	heartbeat time.Duration
+	sessions  map[uint16]*session
+	claims    claims
+	partial   int // bytes of messages that have arrived in part
+	appends   int // given to the log and not yet acknowledged
+	appended  sync.Cond
 	// stopping: nothing is accepted any more; closing: our close has been
 	// sent; ended: nothing is sent any more.
 	stopping, closing, ended bool
@@ -159,18 +159,23 @@ func (c *conn) open(o *amqp.Open) {
 	}
 	// Larger frames than ours gain nothing.
 	c.peerFrameSize = min(c.peerFrameSize, maxFrameSize)
-	if o.IdleTimeout != nil && *o.IdleTimeout > 0 {
-		c.heartbeat = min(c.heartbeat, max(time.Duration(*o.IdleTimeout)*time.Millisecond/2, 10*time.Millisecond))
-	}
 	c.namespace = c.srv.namespace(c.on, o.Hostname)
 	frame, channels := uint32(maxFrameSize), uint16(channelMax)
 	idle := uint32(c.srv.opts.Timing.IdleTimeout / time.Millisecond)
 	c.mu.Lock()
 	c.log = c.log.With("namespace", c.namespace.Name())
 	c.opened = true
+	if o.IdleTimeout != nil && *o.IdleTimeout > 0 {
+		half := time.Duration(*o.IdleTimeout) * time.Millisecond / 2
+		c.heartbeat = min(c.heartbeat, max(half, 10*time.Millisecond))
+	}
 	c.send(0, &amqp.Open{ContainerID: "millrace_" + c.name, Hostname: o.Hostname, MaxFrameSize: &frame,
 		ChannelMax: &channels, IdleTimeout: &idle})
 	c.mu.Unlock()
+	select {
+	case c.srv.hurry <- struct{}{}:
+	default:
+	}
 	c.log.Debug("a connection was opened", "hostname", clip(o.Hostname, 100), "container", clip(o.ContainerID, 60))
 }
 

@@ -12,19 +12,30 @@ import (
 // that are silent are found by the reading goroutine's deadline.
 func (s *Server) watch() {
 	t := s.opts.Timing
-	every := min(time.Second, t.Heartbeat/4, t.NoLinks/4, t.AfterLinks/4, t.IdleLink/4)
-	tick := time.NewTicker(max(every, 5*time.Millisecond))
-	defer tick.Stop()
+	usual := min(time.Second, t.Heartbeat/4, t.NoLinks/4, t.AfterLinks/4, t.IdleLink/4)
+	timer := time.NewTimer(usual)
+	defer timer.Stop()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
-		case now := <-tick.C:
-			for _, c := range s.connections() {
-				c.tick(now)
-			}
+		case <-s.hurry: // a client wants heartbeats more often
+		case <-timer.C:
 		}
+		next, now := usual, time.Now()
+		for _, c := range s.connections() {
+			c.tick(now)
+			next = min(next, c.beat()/4)
+		}
+		timer.Reset(max(next, time.Millisecond))
 	}
+}
+
+// beat is how long the connection may be silent.
+func (c *conn) beat() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heartbeat
 }
 
 // tick does what is due on a connection.
@@ -35,7 +46,7 @@ func (c *conn) tick(now time.Time) {
 		c.mu.Unlock()
 		return
 	}
-	if len(c.out) == 0 && now.Sub(c.lastWrite) >= c.heartbeat*3/4 {
+	if len(c.out) == 0 && now.Sub(c.lastWrite) >= c.heartbeat/2 {
 		c.out = amqp.AppendHeartbeat(c.out)
 		c.wakeWriter()
 	}

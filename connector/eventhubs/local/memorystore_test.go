@@ -73,4 +73,3 @@ func (s *memoryStore) SetCheckpoint(_ context.Context, c azeventhubs.Checkpoint,
 func signed(w *world, path, key string, valid time.Duration) string {
 	return sas.Sign("sb://"+w.HostPort()+"/"+path, "RootManageSharedAccessKey", key, time.Now().Add(valid))
 }
-

@@ -302,4 +302,3 @@ func (c *raw) rejected() *amqp.Error {
 	}
 	return r.Error
 }
-

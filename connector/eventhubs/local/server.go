@@ -29,6 +29,7 @@ type Server struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	nextID atomic.Uint64
+	hurry  chan struct{} // has one place, see watch
 
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
@@ -51,7 +52,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: o, conns: map[*conn]struct{}{}, pending: map[net.Conn]struct{}{},
-		receivers: newReceivers(), producers: newNumberedProducers()}
+		receivers: newReceivers(), producers: newNumberedProducers(), hurry: make(chan struct{}, 1)}
 	if err := s.listen(ctx, "", o.Port); err != nil {
 		return nil, err
 	}
