@@ -288,11 +288,12 @@ func (a *admin) properties(ctx context.Context) (azeventhubs.EventHubProperties,
 	return bounded(ctx, func() (azeventhubs.EventHubProperties, error) { return c.GetEventHubProperties(ctx, nil) })
 }
 
-// extent is the range of sequence numbers that a partition has, and when the
-// last one came.
+// extent is the range of sequence numbers that a partition has, and when and
+// where the last one came.
 type extent struct {
 	first, end   int64
 	lastEnqueued time.Time
+	lastOffset   string
 }
 
 func (a *admin) extent(ctx context.Context, p int32) (extent, error) {
@@ -316,7 +317,8 @@ func extentOf(ctx context.Context, c *azeventhubs.ConsumerClient, p int32) (exte
 		}
 		return extent{}, err
 	}
-	x := extent{first: max(props.BeginningSequenceNumber, 0), end: props.LastEnqueuedSequenceNumber + 1, lastEnqueued: props.LastEnqueuedOn}
+	x := extent{first: max(props.BeginningSequenceNumber, 0), end: props.LastEnqueuedSequenceNumber + 1, lastEnqueued: props.LastEnqueuedOn,
+		lastOffset: props.LastEnqueuedOffset}
 	if props.IsEmpty || x.first > x.end {
 		x.first = x.end
 	}

@@ -50,7 +50,6 @@ type options struct {
 	dir    string // of the broker's and the hubs' state; "": a new one
 	hubs   []hub.Spec
 	noWeb  bool
-	tls    bool
 	change func(*local.Options)
 }
 

@@ -19,7 +19,7 @@ const maxOffsets = 1 << 16
 // concurrent use.
 type offsets struct {
 	mu      sync.Mutex
-	seen    bool
+	seen    bool // something is known
 	differs bool // the offset is not the sequence number
 	list    []placed
 }
@@ -28,6 +28,24 @@ type offsets struct {
 type placed struct {
 	sequence int64
 	offset   string
+}
+
+// begin notes what a partition's extent tells about offsets when reading begins
+// at a position: a worker that takes a partition over when all of it has been
+// read has a position to keep, but no event.
+func (o *offsets) begin(at int64, x extent) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if x.end == 0 {
+		return
+	}
+	switch {
+	case x.lastOffset == strconv.FormatInt(x.end-1, 10):
+		o.seen = true
+	case at == x.end:
+		o.seen, o.differs = true, true
+		o.list = []placed{{at - 1, x.lastOffset}}
+	}
 }
 
 func (o *offsets) note(events []*azeventhubs.ReceivedEventData) {
@@ -59,13 +77,6 @@ func (o *offsets) note(events []*azeventhubs.ReceivedEventData) {
 		}
 		o.list = kept
 	}
-}
-
-// none tells that nothing was delivered yet.
-func (o *offsets) none() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return !o.seen
 }
 
 // before returns the last event before a position, or the last one that is

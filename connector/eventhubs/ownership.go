@@ -118,6 +118,8 @@ func (o *ownership) read() {
 		return
 	}
 	o.end.Store(x.end)
+	o.offsets.begin(at, x)
+	first := o.start == connector.Earliest // the first event may be any
 	r, err := newReceiver(o.src.client, o.partition, startAt(at, x.first), &epoch, int(o.budget.Load()))
 	if err != nil {
 		o.src.end(fmt.Errorf("reading hub %s partition %d: %w", l.hub, o.partition, err))
@@ -139,12 +141,13 @@ func (o *ownership) read() {
 			continue
 		}
 		fails = 0
-		if events[0].SequenceNumber != at {
+		if !first && events[0].SequenceNumber != at {
 			if err := o.gap(at, events[0].SequenceNumber); err != nil {
 				o.src.end(err)
 				return
 			}
 		}
+		first = false
 		at = events[len(events)-1].SequenceNumber + 1
 		o.offsets.note(events)
 		for _, b := range split(o.partition, events, o.end.Load()) {
@@ -243,7 +246,7 @@ func (o *ownership) gap(want, got int64) error {
 		return fmt.Errorf("hub %s partition %d: position %d came where %d was next", l.hub, o.partition, got, want)
 	}
 	x, err := l.extent(o.reading, o.partition)
-	if err != nil || x.first <= want || o.start == connector.Earliest && o.offsets.none() {
+	if err != nil || x.first <= want {
 		if err != nil && o.reading.Err() == nil {
 			return err
 		}

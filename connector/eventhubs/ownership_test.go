@@ -17,6 +17,7 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/eventhubs"
+	"millrace/internal/testservice"
 	"millrace/record"
 )
 
@@ -352,6 +353,45 @@ func TestWorkersAndAKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d events, %d of them read more than once", n, total-n)
+}
+
+// With checkpoints in a storage account, workers share, resume from what was
+// committed, and leave nothing behind when the hub is dropped.
+func TestBlobCheckpoints(t *testing.T) {
+	t.Parallel()
+	storage := testservice.Azurite(t)
+	s := start(t, options{})
+	env := testEnv(t)
+	conf := func() *eventhubs.Config {
+		c := configFor(s.Address())
+		c.Partitions = 4
+		c.Checkpoints.Storage, c.Checkpoints.Container = storage, fmt.Sprintf("run-%s", env.Run)
+		return c
+	}
+	l := prepared(t, conf(), env, 4)
+	send(t, l, 2000, 0)
+	w := newWorld(4)
+	a := w.join(t, l, "g")
+	other := openLog(t, conf(), env)
+	defer other.Close()
+	b := w.join(t, other, "g")
+	w.until(t, "two workers to share the partitions", func() bool { return len(a.owned) == 2 && len(b.owned) == 2 })
+	w.await(t, 2000)
+	a.leave(t)
+	b.leave(t)
+	w.check(t, l)
+	of, err := l.Committed(testContext(t), "g")
+	for p, at := range w.positions {
+		if of[p] != at {
+			t.Errorf("partition %d is committed up to %d, want %d (%v)", p, of[p], at, err)
+		}
+	}
+	if err := l.Drop(testContext(t)); err != nil {
+		t.Error(err)
+	}
+	if of, err := l.Committed(testContext(t), "g"); err != nil || len(of) > 0 {
+		t.Errorf("committed in a hub that was dropped: %v, %v", of, err)
+	}
 }
 
 // A worker that is cut off from the service, but not from the checkpoint

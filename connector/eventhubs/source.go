@@ -493,8 +493,8 @@ func (s *source) diagnose(p int32) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	s.log.log.Warn("a partition that is ours cannot be opened", "hub", s.log.hub, "group", s.group, "partition", p, "error", err)
-	if f := faultOf(err); f.lasting() {
+	s.log.log.Debug("a partition that is ours cannot be opened", "hub", s.log.hub, "group", s.group, "partition", p, "error", err)
+	if faultOf(err).lasting() {
 		s.end(s.log.e.explain(err, fmt.Sprintf("reading hub %s partition %d", s.log.hub, p)))
 	}
 }
