@@ -78,6 +78,7 @@ func (c *conn) signIn(token []byte) error {
 		c.backend.forget() // names may mean other topics now
 	}
 	c.signedIn.Store(true)
+	c.log.Debug("signed in at the Kafka endpoint", "scope", s)
 	return nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +21,12 @@ import (
 
 const (
 	// keepBuffer is the largest buffer that is kept between answers.
-	keepBuffer = 1 << 20
+	keepBuffer = maxFetch + 1<<20
 	writeStep  = 64 << 10
 )
+
+// answerPool holds buffers of answers: idle connections have none.
+var answerPool = sync.Pool{New: func() any { return new([]byte) }}
 
 // conn is one client's connection. Its reader reads one request ahead, which
 // is also how it notices that the client has gone while its last request is
@@ -49,7 +54,6 @@ type conn struct {
 	scope     *scope
 	backend   *backend
 	pause     time.Time // reading goes on at this time, see fetch
-	out       []byte
 
 	complained bool // a refusal of events was logged
 }
@@ -312,22 +316,28 @@ var errRefused = fmt.Errorf("sign-in refused: %w", io.EOF)
 
 // send encodes and writes an answer.
 func (c *conn) send(correlation int32, resp kmsg.Response) error {
-	b := append(c.out[:0], 0, 0, 0, 0)
+	buf := answerPool.Get().(*[]byte)
+	b := (*buf)[:0]
+	if f, ok := resp.(*kmsg.FetchResponse); ok {
+		b = slices.Grow(b, fetchSize(f))
+	}
+	b = append(b, 0, 0, 0, 0)
 	b = binary.BigEndian.AppendUint32(b, uint32(correlation))
 	if resp.IsFlexible() && resp.Key() != int16(kmsg.ApiVersions) {
 		b = append(b, 0) // no tags
 	}
 	b = resp.AppendTo(b)
-	return c.write(b)
+	err := c.write(b)
+	if *buf = b; cap(b) <= keepBuffer {
+		answerPool.Put(buf)
+	}
+	return err
 }
 
 // write writes b, whose first four bytes become its size. A client that does
 // not read is cut off.
 func (c *conn) write(b []byte) error {
 	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
-	if c.out = b; cap(b) > keepBuffer {
-		c.out = nil
-	}
 	for len(b) > 0 {
 		n := min(len(b), writeStep)
 		_ = c.net.SetWriteDeadline(time.Now().Add(c.srv.patience.write))

@@ -82,6 +82,7 @@ type fetching struct {
 	resp  *kmsg.FetchResponse // in the request's order
 	limit int32
 	wants []wanted
+	at    int // where find goes on
 }
 
 // wanted is one partition that is to be read, and where its events go.
@@ -215,16 +216,24 @@ func (f *fetching) answered(broker int32, kresp kmsg.Response, err error) {
 		t := &resp.Topics[i]
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
-			for k := range f.wants {
-				if w := &f.wants[k]; w.place == (place{t.Topic, p.Partition}) {
-					p.ErrorCode = f.c.backend.moved(t.Topic, p.ErrorCode)
-					p.PreferredReadReplica = -1
-					*w.out = *p
-					break
-				}
+			if w := f.find(place{t.Topic, p.Partition}); w != nil {
+				p.ErrorCode = f.c.backend.moved(t.Topic, p.ErrorCode)
+				p.PreferredReadReplica = -1
+				*w.out = *p
 			}
 		}
 	}
+}
+
+// find looks for a partition. Answers are mostly in the order of the request.
+func (f *fetching) find(at place) *wanted {
+	for range f.wants {
+		w := &f.wants[f.at%len(f.wants)]
+		if f.at++; w.place == at {
+			return w
+		}
+	}
+	return nil
 }
 
 // failed tells whether any partition has an error to tell.
@@ -242,6 +251,18 @@ func (f *fetching) failed() bool {
 func (f *fetching) size() (n int64) {
 	for i := range f.wants {
 		n += int64(len(f.wants[i].out.RecordBatches))
+	}
+	return n
+}
+
+// fetchSize is about how long the answer is on the wire.
+func fetchSize(r *kmsg.FetchResponse) int {
+	n := 64
+	for i := range r.Topics {
+		n += 64 + len(r.Topics[i].Topic)
+		for j := range r.Topics[i].Partitions {
+			n += 64 + len(r.Topics[i].Partitions[j].RecordBatches)
+		}
 	}
 	return n
 }

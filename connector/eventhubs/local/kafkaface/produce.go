@@ -117,6 +117,7 @@ type appending struct {
 	req   *kmsg.ProduceRequest
 	resp  *kmsg.ProduceResponse // in the request's order
 	taken []taken
+	at    int // where find goes on
 }
 
 // taken is one batch that has passed the checks, and where its answer goes.
@@ -243,10 +244,12 @@ func (a *appending) failed(broker int32, err error) {
 	}
 }
 
+// find looks for a partition. Answers are mostly in the order of the request.
 func (a *appending) find(at place) *taken {
-	for i := range a.taken {
-		if a.taken[i].place == at {
-			return &a.taken[i]
+	for range a.taken {
+		t := &a.taken[a.at%len(a.taken)]
+		if a.at++; t.place == at {
+			return t
 		}
 	}
 	return nil

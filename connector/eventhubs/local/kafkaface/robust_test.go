@@ -225,6 +225,8 @@ func TestLogRestarts(t *testing.T) {
 		})
 	}
 	sent.Wait()
+	p.Close()
+	cl.Close() // while there is a log to leave the group on
 }
 
 // Closing ends everything that was started.
