@@ -272,7 +272,8 @@ func (s *session) answer(kind nodeKind, m *amqp.Message) (encoded []byte, replyT
 	}
 	p := amqp.Properties{CorrelationID: r.properties.MessageID}
 	dst := amqp.AppendProperties(nil, &p)
-	application := amqp.Map{{Key: "status-code", Value: res.status}, {Key: "status-description", Value: res.description}}
+	application := amqp.Map{{Key: "status-code", Value: res.status}, {Key: "status-description", Value: res.description},
+		{Key: "statusDescription", Value: res.description}} // which the Python client looks for
 	if res.condition != "" {
 		application = append(application, amqp.Pair{Key: "error-condition", Value: res.condition})
 	}

@@ -204,3 +204,10 @@ func (s *Server) Close() error {
 	})
 	return nil
 }
+
+// Connections returns how many AMQP connections are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
