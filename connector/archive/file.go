@@ -73,8 +73,6 @@ type page struct {
 	left   int64
 	// entries are those of a foreign file, decoded already.
 	entries []entry
-	// buffer is their memory.
-	buffer []byte
 }
 
 // read takes the next record out of the page; false after the last.
@@ -193,7 +191,7 @@ func (r *resuming) read(b []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if info.ETag != r.info.ETag && info.ETag != "" && r.info.ETag != "" {
+		if a, b := plainTag(info.ETag), plainTag(r.info.ETag); a != b && a != "" && b != "" {
 			return 0, errors.Join(errors.New("it was replaced while it was read, which Capture never does"), body.Close())
 		}
 		r.body = body
@@ -204,6 +202,10 @@ func (r *resuming) read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// plainTag is an ETag without quotes: the service lists it without, and answers
+// with them.
+func plainTag(tag string) string { return strings.Trim(tag, `"`) }
 
 // mayResume tells whether another attempt may help: the service says so, or a
 // connection ended before the object did.

@@ -2,10 +2,12 @@ package archive
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,6 +174,24 @@ func TestQueryEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// quick encodes large archives: the library takes long.
+func quick(t testing.TB, records []sent) []byte {
+	out := encode(t, schemaWithNull, ocf.Null, 100)
+	sync := out[len(out)-16:]
+	text := func(b []byte, s string) []byte { return append(binary.AppendVarint(b, int64(len(s))), s...) }
+	for part := range slices.Chunk(records, 1000) {
+		var b []byte
+		for _, r := range part {
+			b = binary.AppendVarint(b, r.sequence)
+			b = text(text(b, "0"), began.Format(enqueuedForm))
+			b = text(append(b, 0, 0, 2), string(r.body))
+		}
+		out = append(binary.AppendVarint(binary.AppendVarint(out, int64(len(part))), int64(len(b))), b...)
+		out = append(out, sync...)
+	}
+	return out
+}
+
 // A query over more than its memory holds goes on in the folder for it; if that
 // is not enough, the error says so and the process lives.
 func TestQueryMemory(t *testing.T) {
@@ -184,7 +204,7 @@ func TestQueryMemory(t *testing.T) {
 			body := event(f*10_000 + n)
 			records = append(records, sent{sequence: int64(f*10_000 + n), body: append(body[:len(body)-1], `,"pad":"`+pad+`"}`...)})
 		}
-		a.write(0, began.Add(time.Duration(f)*time.Minute), records...)
+		a.put(name(0, began.Add(time.Duration(f)*time.Minute)), quick(t, records), began)
 	}
 	a.cfg.MemoryLimit = 64 << 20
 	s := a.open()
@@ -200,7 +220,7 @@ func TestQueryMemory(t *testing.T) {
 	if !errors.As(err, &h) || !strings.Contains(h.Hint, "memoryLimit") {
 		t.Errorf("%v", err)
 	}
-	a.cfg.MemoryLimit = 128 << 20
+	a.cfg.MemoryLimit = 96 << 20
 	s = a.open()
 	got := ask(t, s, "SELECT count(*), max(length(b)) FROM (SELECT Body AS b FROM events ORDER BY eventId OFFSET 0)")
 	if len(got) != 1 || got[0][0] != int64(80_000) {
