@@ -89,14 +89,18 @@ func folderCheckpoints(root, namespace, hub string) ([]web.Progress, error) {
 		if err != nil {
 			return err
 		}
-		parts := strings.Split(filepath.ToSlash(strings.TrimPrefix(path, root+string(filepath.Separator))), "/")
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		parts := strings.Split(filepath.ToSlash(name), "/")
 		for i := range parts {
 			if plain, err := url.PathUnescape(parts[i]); err == nil {
 				parts[i] = plain
 			}
 		}
 		if d.IsDir() {
-			if len(parts) == 2 && path != root && !strings.EqualFold(parts[1], hub) || len(parts) == 4 && parts[3] != "checkpoint" {
+			if len(parts) == 2 && !strings.EqualFold(parts[1], hub) || len(parts) == 4 && parts[3] != "checkpoint" {
 				return fs.SkipDir
 			}
 			return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -70,23 +71,29 @@ func (e *ConfigError) Error() string {
 // ReadConfig reads a configuration file. What is wrong with its contents is a
 // *ConfigError; a file that cannot be read is a *connector.Hinted.
 func ReadConfig(file string) (*Config, error) {
-	f, err := os.Open(file)
+	data, err := readFile(file)
 	if err != nil {
-		var path *os.PathError
+		// The name is said once.
+		var path *fs.PathError
 		if errors.As(err, &path) {
 			err = path.Err
 		}
 		return nil, &connector.Hinted{Err: fmt.Errorf("cannot read the configuration %s: %w", file, err), Hint: "check its name and who may read it"}
+	}
+	return ParseConfig(file, data)
+}
+
+func readFile(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err == nil && len(data) > maxConfig {
 		err = fmt.Errorf("it is larger than %d bytes", maxConfig)
 	}
-	if err != nil {
-		return nil, &connector.Hinted{Err: fmt.Errorf("cannot read the configuration %s: %w", file, err), Hint: "is this the right file?"}
-	}
-	return ParseConfig(file, data)
+	return data, err
 }
 
 // ParseConfig reads the contents of a configuration file; file is its name, for
