@@ -222,6 +222,11 @@ func (c *conn) handle(f *amqp.Frame) error {
 		return nil // only close counts now
 	}
 	if s == nil {
+		switch f.Body.(type) {
+		case *amqp.Detach, *amqp.End:
+			// The Python client detaches links of a session that it has ended.
+			return nil
+		}
 		return &amqp.Error{Condition: amqp.ErrorNotAllowed, Description: fmt.Sprintf("channel %d has no session", f.Channel)}
 	}
 	return s.handle(f)
