@@ -55,6 +55,9 @@ func newConnection(brokers []string, t TLS, s SASL, maxVersion string,
 			Hint: "set brokers in the solution or KAFKA_BROKERS=host:port in the environment"}
 	}
 	c := &connection{brokers: strings.Join(brokers, ","), user: s.Username, tls: t.Enabled}
+	if c.eventHubs() && maxVersion == "" {
+		maxVersion = eventHubsVersion
+	}
 	c.opts = []kgo.Opt{
 		kgo.SeedBrokers(brokers...),
 		kgo.ClientID("millrace"),
@@ -66,6 +69,9 @@ func newConnection(brokers []string, t TLS, s SASL, maxVersion string,
 		kgo.MetadataMinAge(250 * time.Millisecond),
 		kgo.RetryBackoffFn(backoff),
 		kgo.DisableClientMetrics(),
+	}
+	if c.eventHubs() {
+		c.opts = append(c.opts, kgo.BrokerMaxWriteBytes(eventHubsMaxRequest))
 	}
 	if maxVersion != "" {
 		c.opts = append(c.opts, kgo.MaxVersions(kversion.FromString(maxVersion)))
@@ -91,6 +97,27 @@ func newConnection(brokers []string, t TLS, s SASL, maxVersion string,
 		return nil, fmt.Errorf("unknown SASL mechanism %q", mech)
 	}
 	return c, nil
+}
+
+// What the Kafka endpoint of Azure Event Hubs wants of its clients (its
+// documentation's recommended configurations): it closes connections on larger
+// requests, and resets those that ask for the versions of newer clients.
+const (
+	eventHubsUser       = "$ConnectionString"
+	eventHubsMaxRequest = 1_046_528
+	eventHubsMaxBatch   = 1_000_000
+	eventHubsVersion    = "3.8"
+)
+
+// eventHubs tells the Kafka endpoint of Azure Event Hubs by its user's name.
+func (c *connection) eventHubs() bool { return c.user == eventHubsUser }
+
+// batches bounds the batches that a producing client sends.
+func (c *connection) batches(size int64) kgo.Opt {
+	if c.eventHubs() {
+		size = min(size, eventHubsMaxBatch)
+	}
+	return kgo.ProducerBatchMaxBytes(int32(size))
 }
 
 // backoff is how long a request waits before its nth retry.

@@ -73,7 +73,7 @@ func (d *deadLetters) open(ctx context.Context) (*kgo.Client, error) {
 		kgo.DefaultProduceTopic(d.topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
-		kgo.ProducerBatchMaxBytes(int32(size)),
+		d.conn.batches(size),
 		kgo.ProducerLinger(0),
 	)
 	d.prepared = err == nil

@@ -50,7 +50,7 @@ func (l *topicLog) Producer(_ context.Context, acked func(m *connector.Message, 
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.ProducerLinger(l.cfg.Linger.D()),
-		kgo.ProducerBatchMaxBytes(int32(l.cfg.MaxMessageBytes)),
+		l.conn.batches(int64(l.cfg.MaxMessageBytes)),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
 		// This producer counts itself, in order to fail as its contract
 		// wants; the client must never be the one that blocks.
