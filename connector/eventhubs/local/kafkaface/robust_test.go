@@ -39,17 +39,25 @@ func TestFetchWaits(t *testing.T) {
 	logs(t, func(t *testing.T, brokers string) {
 		c, ns := namespace(t, brokers, hub.Spec{Name: "h", Partitions: 1})
 		s, _ := start(t, kafkaface.Options{Cluster: c, Namespace: ns.Name()})
+		// A new hub may have no leader for a moment, which ends a fetch early.
+		p := client(t, s.Address())
+		if err := p.ProduceSync(testContext(t), &kgo.Record{Topic: "h", Value: []byte("v")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		p.Close()
+		eventually(t, "the first client's connections to end", func() bool { return kafkaface.Open(s) == 0 })
 		waiting, gone := dial(t, s.Address()), dial(t, s.Address())
-		req := fetchRequest(0, 50*time.Second)
+		req := fetchRequest(1, 50*time.Second)
 		for _, w := range []*wire{waiting, gone} {
 			w.signIn(connectionString("x"))
 			if err := w.write(w.frame(req, 11)); err != nil {
 				t.Fatal(err)
 			}
 		}
+		eventually(t, "the connections to be open", func() bool { return kafkaface.Open(s) == 2 })
 		_ = gone.conn.Close()
 		eventually(t, "the connection of a client that left to end", func() bool { return kafkaface.Open(s) == 1 })
-		p := client(t, s.Address())
+		p = client(t, s.Address())
 		if err := p.ProduceSync(testContext(t), &kgo.Record{Topic: "h", Value: []byte("v")}).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +75,7 @@ func TestFetchWaits(t *testing.T) {
 			t.Errorf("a session is answered with %d, %d", r.ErrorCode, r.SessionID)
 		}
 		// Nothing there: the wait is over some time.
-		if r := waiting.request(fetchRequest(1, 50*time.Millisecond), 4).(*kmsg.FetchResponse); len(r.Topics[0].Partitions[0].RecordBatches) != 0 {
+		if r := waiting.request(fetchRequest(2, 50*time.Millisecond), 4).(*kmsg.FetchResponse); len(r.Topics[0].Partitions[0].RecordBatches) != 0 {
 			t.Errorf("the end is answered with %+v", r)
 		}
 	})
