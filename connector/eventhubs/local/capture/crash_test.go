@@ -90,9 +90,10 @@ func crashes(t *testing.T, b *bench, r *rand.Rand, pace int64) {
 	if r.IntN(3) == 0 {
 		b.set.codec = codecDeflate
 	}
+	chance := rand.New(rand.NewPCG(r.Uint64(), 1))
 	fail := func(string) (error, bool) {
-		if r.IntN(20) == 0 {
-			return errors.Join(errBusy, errors.New("by chance")), r.IntN(2) == 0
+		if chance.IntN(20) == 0 {
+			return errors.Join(errBusy, errors.New("by chance")), chance.IntN(2) == 0
 		}
 		return nil, false
 	}
@@ -102,20 +103,17 @@ func crashes(t *testing.T, b *bench, r *rand.Rand, pace int64) {
 		b.mu.Unlock()
 		a := b.start()
 		for range r.IntN(60) {
-			b.mu.Lock() // the random numbers are also those of the faults
-			size, hole, rest := r.IntN(700), r.IntN(30) == 0, time.Duration(r.Int64N(pace*1e6))
-			long := r.IntN(40) == 0
-			b.mu.Unlock()
-			if hole {
+			if r.IntN(30) == 0 {
 				b.log.hole()
 			}
-			b.log.append(fmt.Sprintf("%d %s", len(b.log.all()), strings.Repeat("x", size)))
-			if long {
+			b.log.append(fmt.Sprintf("%d %s", len(b.log.all()), strings.Repeat("x", r.IntN(700))))
+			rest := time.Duration(r.Int64N(pace * 1e6))
+			if r.IntN(40) == 0 {
 				rest += b.set.interval * 2
 			}
 			time.Sleep(rest)
 		}
-		if b.step() == nil && r.IntN(2) == 0 {
+		if r.IntN(2) == 0 {
 			a.request()
 			time.Sleep(time.Millisecond)
 		}

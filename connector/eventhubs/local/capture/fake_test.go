@@ -140,7 +140,7 @@ type world struct {
 	killAt int // 0: never
 	kill   context.CancelFunc
 	// fault is asked at each step for an error to return; after says that
-	// the step happens all the same.
+	// the step happens all the same. It is called with mu held.
 	fault func(step string) (err error, after bool)
 }
 
@@ -163,12 +163,15 @@ func (w *world) do(name string, fn func() error) error {
 	if err := w.step(); err != nil {
 		return err
 	}
+	w.mu.Lock()
 	var fault error
+	var after bool
 	if w.fault != nil {
-		var after bool
-		if fault, after = w.fault(name); fault != nil && !after {
-			return fault
-		}
+		fault, after = w.fault(name)
+	}
+	w.mu.Unlock()
+	if fault != nil && !after {
+		return fault
 	}
 	if err := fn(); err != nil {
 		return err

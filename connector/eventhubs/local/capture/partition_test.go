@@ -240,9 +240,7 @@ func TestRetentionShorterThanStop(t *testing.T) {
 				// The file of the first window is finished; put, or not.
 				b.fault = func(step string) (error, bool) {
 					if step == "put" {
-						b.mu.Lock()
 						b.killAt = 1
-						b.mu.Unlock()
 						return errKilled, put
 					}
 					return nil, false

@@ -89,7 +89,7 @@ type Status struct {
 // Close it before the Cluster.
 func Start(ctx context.Context, o Options) (*Service, error) {
 	if o.Cluster == nil || o.Storage == nil || o.StateDir == "" {
-		return nil, errors.New("Capture needs a cluster, a storage and a folder for its state")
+		return nil, errors.New("capturing needs a cluster, a storage and a folder for its state")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -208,13 +208,14 @@ func (s *Service) lookAt(h *hub.Hub) {
 			delete(s.invalid, hubKey)
 		}
 	}
+	for k, a := range s.archives {
+		if k.namespace == info.Namespace && k.hub == info.Name && a.hubID != id {
+			s.forget(k, a) // of an earlier hub of that name
+		}
+	}
 	for p := range int32(info.Partitions) {
 		k := key{info.Namespace, info.Name, p}
 		a := s.archives[k]
-		if a != nil && a.hubID != id {
-			s.forget(k, a)
-			a = nil
-		}
 		switch {
 		case a == nil && enabled:
 			s.start(h, info, k, set, goOn)
