@@ -79,7 +79,7 @@ func (s *session) attachReceiver(end *linkEnd, a *amqp.Attach) *amqp.Error {
 // reply begins the answer to an attach: the same link seen from the other end.
 // Settle modes are the client's own, which Go insists on; both termini and the
 // properties are there, which Python needs.
-func (end *linkEnd) reply(a *amqp.Attach) *amqp.Attach {
+func (l *linkEnd) reply(a *amqp.Attach) *amqp.Attach {
 	r := &amqp.Attach{Name: a.Name, Handle: a.Handle, Role: !a.Role, Source: a.Source, Target: a.Target,
 		SenderSettleMode: a.SenderSettleMode, ReceiverSettleMode: a.ReceiverSettleMode, Properties: amqp.Map{}}
 	if r.SenderSettleMode == nil {

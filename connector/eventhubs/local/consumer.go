@@ -20,8 +20,12 @@ const (
 	drainWait = time.Second
 
 	capRuntimeMetric amqp.Symbol = "com.microsoft:enable-receiver-runtime-metric"
-	receiverName                 = "com.microsoft:receiver-name"
-	receiverEpoch                = "com.microsoft:epoch"
+)
+
+// Properties of a receiver's link.
+const (
+	receiverName  = "com.microsoft:receiver-name"
+	receiverEpoch = "com.microsoft:epoch"
 )
 
 // consumer is a link by which a client receives the events of a partition.
@@ -309,6 +313,7 @@ func (l *consumer) setIdle(idle bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l.idle = idle
+	l.large = nil // large events are rare
 	if idle && l.drain && (l.credit == 0 || l.caughtUp()) {
 		l.drained()
 	}
@@ -318,15 +323,14 @@ func (l *consumer) setIdle(idle bool) {
 // goroutine can take it, and tells whether that was all. c.mu is held.
 func (l *consumer) whole() bool {
 	c := l.s.c
-	if l.parked && c.hasRoom() {
+	if l.parked {
 		l.appendRest()
-		c.wakeWriter()
 	}
 	if l.drain && l.credit == 0 && !l.parked {
 		l.drained()
 	}
-	if !c.hasRoom() && !slices.Contains(c.waiting, l) {
-		c.waiting = append(c.waiting, l)
+	if !c.hasRoom() {
+		c.waitForRoom(l)
 	}
 	return !l.parked
 }
@@ -349,7 +353,7 @@ func (l *consumer) send(events []hub.Event, annotations []byte) (n, bytes int) {
 	encode := func(dst []byte) []byte { return e.AppendMessage(dst, annotations) }
 	for n < len(events) && l.ready() && c.hasRoom() {
 		e = &events[n]
-		l.appendTransfer(encode)
+		l.appendTransfer(e.Size(), encode)
 		n++
 	}
 	if n > 0 {

@@ -19,8 +19,9 @@ type outgoing struct {
 	settled    bool // what is sent is settled by that
 	drain      bool
 
-	rest     []byte
-	parked   bool // rest has not been sent completely
+	large    []byte // the last message that was larger than a frame
+	rest     []byte // what is left of it
+	parked   bool   // something is
 	delivery uint32
 }
 
@@ -55,25 +56,36 @@ func (o *outgoing) ready() bool {
 	return !o.parked && o.credit > 0 && o.s.window > 0 && !o.detached && !o.s.gone
 }
 
-// appendTransfer sends the message that encode appends. The link is ready. c.mu
-// is held.
-func (o *outgoing) appendTransfer(encode func(dst []byte) []byte) {
+// appendTransfer sends the message that encode appends, of about size bytes. The
+// link is ready. c.mu is held.
+func (o *outgoing) appendTransfer(size int, encode func(dst []byte) []byte) {
 	c, s := o.s.c, o.s
-	start := len(c.out)
-	c.out = o.appendHeader(c.out, s.nextDelivery)
-	body := len(c.out)
-	c.out = encode(c.out)
-	if size := len(c.out) - start; uint32(size) <= c.peerFrameSize {
-		binary.BigEndian.PutUint32(c.out[start:], uint32(size))
-		s.sent()
+	if size+transferSize > int(c.peerFrameSize) {
+		o.large = encode(o.large[:0])
+		o.park(o.large)
 	} else {
-		o.rest, o.parked, o.delivery = append(o.rest[:0], c.out[body:]...), true, s.nextDelivery
-		c.out = c.out[:start]
-		o.appendRest()
+		start := len(c.out)
+		c.out = o.appendHeader(c.out, s.nextDelivery)
+		body := len(c.out)
+		c.out = encode(c.out)
+		if n := len(c.out) - start; n <= int(c.peerFrameSize) {
+			binary.BigEndian.PutUint32(c.out[start:], uint32(n))
+			s.sent()
+		} else {
+			o.large = append(o.large[:0], c.out[body:]...)
+			c.out = c.out[:start]
+			o.park(o.large)
+		}
 	}
 	s.nextDelivery++
 	o.deliveries++
 	o.credit--
+}
+
+// park begins to send a message in pieces. c.mu is held.
+func (o *outgoing) park(message []byte) {
+	o.rest, o.parked, o.delivery = message, true, o.s.nextDelivery
+	o.appendRest()
 }
 
 func (o *outgoing) appendHeader(dst []byte, delivery uint32) []byte {
@@ -96,11 +108,11 @@ func (s *session) sent() {
 	s.window--
 }
 
-// appendRest sends as much as the window allows of a message that needs several
-// frames. c.mu is held.
+// appendRest sends as much of a message in pieces as the session's window allows
+// and the output has room for. c.mu is held.
 func (o *outgoing) appendRest() {
 	c := o.s.c
-	for o.parked && o.s.window > 0 && !o.detached && !o.s.gone {
+	for o.parked && o.s.window > 0 && c.hasRoom() && !o.detached && !o.s.gone {
 		n := min(len(o.rest), int(c.peerFrameSize)-transferSize)
 		start := len(c.out)
 		c.out = o.appendHeader(c.out, o.delivery)
@@ -111,11 +123,9 @@ func (o *outgoing) appendRest() {
 		binary.BigEndian.PutUint32(c.out[start:], uint32(transferSize+n))
 		o.s.sent()
 		o.rest = o.rest[n:]
-		if len(o.rest) == 0 {
-			// The memory is let go of: large messages are rare.
-			o.parked, o.rest = false, nil
-		}
+		o.parked = len(o.rest) > 0
 	}
+	c.wakeWriter()
 }
 
 // takeFlow takes the client's credit. c.mu is held.

@@ -13,10 +13,11 @@ import (
 // is not stored again: the link has a capability, an id, an epoch and the last
 // number, and every event is annotated with all three.
 const (
-	capIdempotent    amqp.Symbol = "com.microsoft:idempotent-producer"
-	producerEpoch                = "com.microsoft:producer-epoch"
-	producerID                   = "com.microsoft:producer-id"
-	producerSequence             = "com.microsoft:producer-sequence-number"
+	capIdempotent amqp.Symbol = "com.microsoft:idempotent-producer"
+
+	producerEpoch    = "com.microsoft:producer-epoch"
+	producerID       = "com.microsoft:producer-id"
+	producerSequence = "com.microsoft:producer-sequence-number"
 )
 
 // maxNumbered bounds the producers whose last number is remembered.

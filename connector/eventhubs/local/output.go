@@ -27,7 +27,7 @@ type output struct {
 	woken bool
 	wake  chan struct{}
 	// waiting are woken when there is room again.
-	waiting []*consumer
+	waiting []link
 	room    sync.Cond
 	// dirty are the sessions that have something to say about deliveries.
 	dirty     []*session
@@ -89,6 +89,14 @@ func (c *conn) waitForWriter() {
 // hasRoom tells whether a consumer may add to the buffer. c.mu is held.
 func (c *conn) hasRoom() bool { return len(c.out) < outHigh }
 
+// waitForRoom lets a link be resumed when there is room. c.mu is held.
+func (c *conn) waitForRoom(l link) {
+	if end := l.common(); !end.waiting {
+		end.waiting = true
+		c.waiting = append(c.waiting, l)
+	}
+}
+
 // writeLoop writes until the connection has ended and nothing is left.
 func (c *conn) writeLoop() {
 	for range c.wake {
@@ -100,10 +108,12 @@ func (c *conn) writeLoop() {
 		if len(buf) > 0 {
 			c.out, c.spare = c.spare[:0], nil
 			c.lastWrite = time.Now()
-			for _, l := range c.waiting {
-				l.signal()
+			waiting := c.waiting
+			c.waiting = nil
+			for _, l := range waiting {
+				l.common().waiting = false
+				l.resume()
 			}
-			c.waiting = c.waiting[:0]
 			c.room.Broadcast()
 		}
 		c.mu.Unlock()

@@ -43,8 +43,7 @@ func TestMain(m *testing.M) {
 type raw struct {
 	t testing.TB
 	net.Conn
-	r   *amqp.Reader
-	buf []byte
+	r *amqp.Reader
 }
 
 func dialRaw(t testing.TB, w *world) *raw {

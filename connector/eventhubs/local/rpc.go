@@ -221,7 +221,10 @@ func (l *answers) pump() {
 	for len(l.queue) > 0 && l.ready() {
 		message := l.queue[0]
 		l.queue = l.queue[1:]
-		l.appendTransfer(func(dst []byte) []byte { return append(dst, message...) })
+		l.appendTransfer(len(message), func(dst []byte) []byte { return append(dst, message...) })
+	}
+	if l.parked && !c.hasRoom() {
+		c.waitForRoom(l)
 	}
 	c.wakeWriter()
 }

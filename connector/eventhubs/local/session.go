@@ -44,7 +44,8 @@ type link interface {
 	onTransfer(t *amqp.Transfer, payload []byte) *amqp.Error
 	// onFlow takes credit and the like. c.mu is held.
 	onFlow(f *amqp.Flow)
-	// resume is called when the session's window has grown. c.mu is held.
+	// resume is called when the session's window has grown, or when there is
+	// room in the output again. c.mu is held.
 	resume()
 	// drop ends what the link runs. It is called once, without any lock.
 	drop()
@@ -58,6 +59,7 @@ type linkEnd struct {
 	path   string // what a claim must cover
 	// detached: nothing is sent on it any more.
 	detached bool
+	waiting  bool      // it is among the connection's waiting
 	used     time.Time // when something last came or went
 }
 

@@ -126,7 +126,8 @@ func consumerAt(t testing.TB, address, hubName, group string, o *azeventhubs.Con
 // send sends events with the bodies prefix0, prefix1, ... in batches.
 func send(t testing.TB, p *azeventhubs.ProducerClient, o *azeventhubs.EventDataBatchOptions, prefix string, n int) {
 	t.Helper()
-	ctx := patient(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*patience)
+	defer cancel()
 	for i := 0; i < n; {
 		b, err := p.NewEventDataBatch(ctx, o)
 		if err != nil {
@@ -168,10 +169,9 @@ func earliest() azeventhubs.StartPosition {
 // receive returns the next n events.
 func receive(t testing.TB, pc *azeventhubs.PartitionClient, n int) []*azeventhubs.ReceivedEventData {
 	t.Helper()
-	ctx := patient(t)
 	var all []*azeventhubs.ReceivedEventData
 	for len(all) < n {
-		events, err := pc.ReceiveEvents(ctx, min(n-len(all), 300), nil)
+		events, err := tryReceive(pc, min(n-len(all), 300), patience)
 		if err != nil {
 			t.Fatalf("after %d of %d events: %v", len(all), n, err)
 		}
@@ -180,7 +180,8 @@ func receive(t testing.TB, pc *azeventhubs.PartitionClient, n int) []*azeventhub
 	return all
 }
 
-// receiveUntil receives what there is until nothing comes for a while.
+// tryReceive receives up to n events, at least one, unless nothing comes for so
+// long.
 func tryReceive(pc *azeventhubs.PartitionClient, n int, wait time.Duration) ([]*azeventhubs.ReceivedEventData, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
