@@ -337,6 +337,15 @@ func TestRunsDoNotMix(t *testing.T) {
 	if d := s.Describe(); !strings.Contains(d, "telemetry-r1") {
 		t.Error(d)
 	}
+	a.cfg.Hub, a.cfg.ExactHub = "telemetry-r10", true
+	exact, err := a.cfg.Open(context.Background(), connector.Env{Run: "r2", DataDir: a.root, Log: a.open().env.Log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exact.Close()
+	if n := len(scan(t, exact.(*Store))); n != 50 {
+		t.Errorf("%d events of the hub as it is named", n)
+	}
 }
 
 // However records are spread over files, partitions, copies and formats: Scan

@@ -21,6 +21,7 @@ type Config struct {
 	NameFormat  string          `yaml:"nameFormat" doc:"names of the files as Capture is configured, without .avro"`
 	Namespace   string          `yaml:"namespace" doc:"Event Hubs namespace whose files are read; empty: whichever is there"`
 	Hub         string          `yaml:"hub" required:"true" doc:"event hub whose files are read"`
+	ExactHub    bool            `yaml:"exactHub" doc:"the hub has this very name: the run's is not added, as for a hub that the connection string names (EntityPath)"`
 	MemoryLimit connector.Bytes `yaml:"memoryLimit" min:"64MB" doc:"memory of the DuckDB that answers a query; it continues on disk beyond it"`
 	Threads     int             `yaml:"threads" min:"1" max:"64" doc:"threads of a query"`
 }
@@ -75,7 +76,7 @@ func (c *Config) StorageAddress(dataDir string) string {
 
 // HubOf is the name of the hub of a run.
 func (c *Config) HubOf(run string) string {
-	if run == "" {
+	if run == "" || c.ExactHub {
 		return c.Hub
 	}
 	return c.Hub + "-" + run
