@@ -203,6 +203,7 @@ func (r *partitionPeek) present(ctx context.Context, p Peek) error {
 	for there && len(r.events) < p.Count {
 		wait, cancel := context.WithTimeout(ctx, peekPatience)
 		events, err := r.reader.ReceiveEvents(wait, int(min(peekBatch, left, int64(p.Count-len(r.events)))), nil)
+		late := wait.Err() != nil && ctx.Err() == nil
 		cancel()
 		for _, e := range events {
 			r.events = append(r.events, PeekedEvent{r.id, e})
@@ -210,7 +211,7 @@ func (r *partitionPeek) present(ctx context.Context, p Peek) error {
 		if n := len(r.events); n > 0 {
 			left = last - r.events[n-1].SequenceNumber
 		}
-		if left <= 0 || wait.Err() != nil && ctx.Err() == nil {
+		if left <= 0 || late {
 			break
 		}
 		if err != nil {

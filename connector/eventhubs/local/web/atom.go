@@ -17,9 +17,6 @@ const (
 	plainXML  = "application/xml; charset=utf-8"
 )
 
-// connectSpace is the XML namespace of all descriptions.
-const connectSpace = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect"
-
 // maxEntry bounds the body of a management request.
 const maxEntry = 1 << 20
 

@@ -207,18 +207,18 @@ func (h *Handler) allowed(r *http.Request) error {
 	}
 	header := r.Header.Get("Authorization")
 	if header == "" {
-		return errors.New("MissingToken: The authorization header was not found.")
+		return errors.New("MissingToken: The authorization header was not found")
 	}
 	token, err := sas.Verify(header, h.o.KeyName, h.o.Key, time.Now())
 	switch {
 	case errors.Is(err, sas.ErrExpired):
-		return errors.New("ExpiredToken: The token has expired.")
+		return errors.New("ExpiredToken: The token has expired")
 	case errors.Is(err, sas.ErrSignature):
-		return errors.New("InvalidSignature: The token has an invalid signature.")
+		return errors.New("InvalidSignature: The token has an invalid signature")
 	case err != nil:
-		return errors.New("MalformedToken: The provided token is not a shared access signature.")
+		return errors.New("MalformedToken: The provided token is not a shared access signature")
 	case !token.Covers(r.URL.Path):
-		return errors.New("InvalidAudience: The authorization header contains a token for another resource.")
+		return errors.New("InvalidAudience: The authorization header contains a token for another resource")
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func (h *Handler) allowed(r *http.Request) error {
 // manage answers the service's own API.
 func (h *Handler) manage(w http.ResponseWriter, r *http.Request) {
 	if err := h.allowed(r); err != nil {
-		writeError(w, r, http.StatusUnauthorized, err.Error())
+		writeError(w, r, http.StatusUnauthorized, sentence(err.Error()))
 		return
 	}
 	parts, err := segments(r.URL.EscapedPath())
