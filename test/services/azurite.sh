@@ -123,7 +123,8 @@ exec 9>"$services/azurite.lock"
 flock 9
 case ${1:-} in
 start) start ;;
-stop) stop TERM ;;
+# Without the address, tests know that it is not there.
+stop) stop TERM && rm -f "$envfile" ;;
 kill) stop KILL ;;
 restart) stop TERM >/dev/null && start ;;
 status) if running; then echo "azurite: running at $(address)"; else echo "azurite: not running"; exit 1; fi ;;
