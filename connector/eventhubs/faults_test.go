@@ -298,6 +298,68 @@ func TestServiceRestarts(t *testing.T) {
 	w.check(t, l)
 }
 
+// An answer that is lost on its way is no reason to send twice: the batch is
+// found in the hub.
+func TestLostAnswers(t *testing.T) {
+	t.Parallel()
+	s := start(t, options{})
+	env := testEnv(t)
+	l := prepared(t, configFor(s.Address()), env, 1)
+	proxy := newProxy(t, hostOf(t, s))
+	conf := configFor(connectionString(proxy.address, "any"))
+	conf.Partitions = 1
+	far := openLog(t, conf, env)
+	defer far.Close()
+	ctx, a := testContext(t), newAcks()
+	p, err := far.Producer(ctx, a.acked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	const rounds, each = 5, 50
+	produce := func(from int) {
+		t.Helper()
+		for i := from; i < from+each/2; i++ {
+			if err := p.Produce(ctx, event(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	flush := func() {
+		t.Helper()
+		if err := p.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for r := range rounds {
+		produce(r * each)
+		flush() // over a connection that works
+		proxy.swallow(true)
+		produce(r*each + each/2)
+		for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+			if ends, err := l.Ends(ctx); err != nil || time.Now().After(deadline) {
+				t.Fatalf("the events do not arrive: %v, %v", ends, err)
+			} else if ends[0] >= int64((r+1)*each) {
+				break
+			}
+		}
+		proxy.swallow(false) // which ends the connections
+		flush()
+	}
+	got := read(t, l, 0)
+	if len(got) != rounds*each {
+		t.Errorf("%d events in the hub, want %d", len(got), rounds*each)
+	}
+	for i, r := range got {
+		if numberOf(&r) != uint64(i) {
+			t.Fatalf("event %d is %d", i, numberOf(&r))
+		}
+	}
+	if a.count() != rounds*each {
+		t.Errorf("%d acknowledgements", a.count())
+	}
+}
+
 // A producer that is closed while the service is away gives everything back.
 func TestProducerClosedDuringOutage(t *testing.T) {
 	t.Parallel()

@@ -27,6 +27,7 @@ type hubLog struct {
 	log   *slog.Logger
 	admin admin
 
+	resent    atomic.Int64 // events sent again that may have arrived
 	throttled atomic.Int64
 
 	mu         sync.Mutex
@@ -50,6 +51,9 @@ func (l *hubLog) Describe() string { return fmt.Sprintf("eventhubs %s hub %s", l
 // Throttled implements connector.Throttled: the sends, reads and questions that
 // the service refused for their rate.
 func (l *hubLog) Throttled() int64 { return l.throttled.Load() }
+
+// Resent implements connector.Resent.
+func (l *hubLog) Resent() int64 { return l.resent.Load() }
 
 // Prepare implements connector.Log. A missing hub is made through the
 // service's management API, which takes the right to manage.

@@ -20,9 +20,11 @@ import (
 // producers, so that the batches of a partition are full ones; each event
 // carries its key all the same.
 //
-// Sending is at least once: the SDK for Go knows no idempotent sending, so a
-// batch whose answer was lost with the connection is sent again and may be in
-// the hub twice, with the same contents in the same order.
+// Sending is at least once: the SDK for Go knows no idempotent sending. After
+// an answer was lost with the connection, the partition is read back to see
+// whether the batch is there, which takes the right to listen; but a batch that
+// appears later than that, or in a partition that may not be read, is sent
+// again and is in the hub twice, with the same contents in the same order.
 type producer struct {
 	log      *hubLog
 	client   *azeventhubs.ProducerClient

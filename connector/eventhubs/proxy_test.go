@@ -19,6 +19,7 @@ type proxy struct {
 	mu     sync.Mutex
 	thawed *sync.Cond
 	frozen bool
+	deaf   bool // answers are dropped
 	ended  bool
 	conns  []net.Conn
 }
@@ -45,15 +46,15 @@ func newProxy(t testing.TB, to string) *proxy {
 			p.mu.Lock()
 			p.conns = append(p.conns, in, out)
 			p.mu.Unlock()
-			go p.pass(in, out)
-			go p.pass(out, in)
+			go p.pass(in, out, false)
+			go p.pass(out, in, true)
 		}
 	}()
 	t.Cleanup(p.cut)
 	return p
 }
 
-func (p *proxy) pass(from, to net.Conn) {
+func (p *proxy) pass(from, to net.Conn, answers bool) {
 	defer from.Close()
 	defer to.Close()
 	buf := make([]byte, 32<<10)
@@ -66,10 +67,13 @@ func (p *proxy) pass(from, to net.Conn) {
 		for p.frozen && !p.ended {
 			p.thawed.Wait()
 		}
-		ended := p.ended
+		ended, dropped := p.ended, answers && p.deaf
 		p.mu.Unlock()
 		if ended {
 			return
+		}
+		if dropped {
+			continue
 		}
 		if _, err := to.Write(buf[:n]); err != nil {
 			return
@@ -82,6 +86,20 @@ func (p *proxy) freeze() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.frozen = true
+}
+
+// swallow drops all answers from now on; false lets new connections through
+// and ends those that have missed some.
+func (p *proxy) swallow(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deaf = on
+	if !on {
+		for _, c := range p.conns {
+			_ = c.Close()
+		}
+		p.conns = nil
+	}
 }
 
 // cut ends all connections and takes no new ones.

@@ -3,6 +3,7 @@ package eventhubs
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -21,6 +22,10 @@ const (
 	// about what an event takes in a batch beside its key and value.
 	maxKeys      = 1 << 14
 	sizeOverhead = 100
+	// leastBatch and mostBatch bound sender.most; the latter is more than
+	// fit into 1 MB.
+	leastBatch = 50
+	mostBatch  = 1 << 20
 )
 
 // sender sends the events of one partition, one batch after another: that is
@@ -41,13 +46,15 @@ type sender struct {
 
 	// Below: of run alone.
 	spare []*connector.Message
+	most  int // events of the next batch, see slower
 	event azeventhubs.AMQPAnnotatedMessage
 	data  [1][]byte
 	keys  map[string]any
+	mark  mark
 }
 
 func newSender(p *producer, partition int32) *sender {
-	s := &sender{p: p, partition: partition, id: partitionID(partition), work: make(chan struct{}, 1), keys: map[string]any{}}
+	s := &sender{p: p, partition: partition, id: partitionID(partition), work: make(chan struct{}, 1), keys: map[string]any{}, most: mostBatch}
 	s.event.Body.Data = s.data[:]
 	s.event.Properties = &azeventhubs.AMQPAnnotatedMessageProperties{}
 	s.event.MessageAnnotations = map[any]any{}
@@ -143,19 +150,20 @@ func (s *sender) settle(ms []*connector.Message, err error) {
 func (s *sender) sendAll(ms []*connector.Message) {
 	limit := uint64(0) // the link's
 	for len(ms) > 0 {
+		s.remark()
 		b, err := s.newBatch(limit)
 		if err != nil {
 			s.settle(ms, err)
 			return
 		}
-		n, err := s.fill(b, ms)
+		n, first, err := s.fill(b, ms)
 		if n == 0 {
 			// The first one alone does not fit, or cannot be encoded.
 			s.settle(ms[:1], s.rejected(ms[0], err))
 			ms = ms[1:]
 			continue
 		}
-		err = s.send(b)
+		err = s.send(b, first)
 		if faultOf(err) == oversized && err != nil {
 			// The link promised more than the service takes.
 			if n > 1 {
@@ -169,27 +177,42 @@ func (s *sender) sendAll(ms []*connector.Message) {
 	}
 }
 
-// fill adds messages to a batch until it is full, and returns how many.
-func (s *sender) fill(b *azeventhubs.EventDataBatch, ms []*connector.Message) (int, error) {
+// slower follows an answer that the service is being throttled: the next
+// batches are smaller, so that what is left of a second's allowance is used, and
+// the senders come back at different times. The service counts by the second;
+// the four seconds that it asks for are for clients that do not slow down.
+func (s *sender) slower(n int, err error) {
+	s.most = max(leastBatch, n/2)
+	wait := busyWait(err)
+	sleep(s.p.ctx, wait/8+rand.N(wait/4))
+}
+
+// fill adds messages to a batch until it is full, and returns how many and the
+// identity of the first.
+func (s *sender) fill(b *azeventhubs.EventDataBatch, ms []*connector.Message) (n int, first uint64, err error) {
 	for i, m := range ms {
 		// The SDK encodes the event at once, so that one serves for all.
 		s.data[0] = m.Value
 		if m.Value == nil {
 			s.data[0] = []byte{}
 		}
-		// Without an identity the SDK makes up a random one, which costs
-		// more than encoding the rest.
-		s.event.Properties.MessageID = s.p.ids.Add(1)
+		// With no identity the SDK makes up a random one, which costs more
+		// than encoding the rest.
+		id := s.p.ids.Add(1)
+		if i == 0 {
+			first = id
+		}
+		s.event.Properties.MessageID = id
 		if len(m.Key) > 0 {
 			s.event.MessageAnnotations[keyAnnotation] = s.key(m.Key)
 		} else {
 			clear(s.event.MessageAnnotations)
 		}
 		if err := b.AddAMQPAnnotatedMessage(&s.event, nil); err != nil {
-			return i, err
+			return i, first, err
 		}
 	}
-	return len(ms), nil
+	return len(ms), first, nil
 }
 
 // key is a key as the SDK wants it, without making it anew for every event.
@@ -217,8 +240,20 @@ func (s *sender) newBatch(limit uint64) (b *azeventhubs.EventDataBatch, err erro
 	return b, err
 }
 
-func (s *sender) send(b *azeventhubs.EventDataBatch) error {
-	return s.persist("sending to", func() error { return s.p.client.SendEventDataBatch(s.p.ctx, b, nil) })
+// send sends a batch. When the answer was lost, it looks in the hub for the
+// batch before it sends it again.
+func (s *sender) send(b *azeventhubs.EventDataBatch, first uint64) error {
+	unsure := false
+	return s.persist("sending to", func() error {
+		if unsure {
+			if there, err := s.landed(first); there || err != nil {
+				return err
+			}
+		}
+		err := s.p.client.SendEventDataBatch(s.p.ctx, b, nil)
+		unsure = unsure || err != nil && faultOf(err) == passing
+		return err
+	})
 }
 
 // persist repeats a step until it succeeds, cannot succeed, or the producer is
