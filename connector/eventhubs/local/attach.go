@@ -173,7 +173,7 @@ func forceDetach(l link, err *amqp.Error) {
 	if was {
 		c.settleAll() // nothing may follow about its deliveries
 		c.send(end.s.channel, &amqp.Detach{Handle: end.handle, Closed: true, Error: err})
-		c.log.Warn("a link was detached", "link", clip(end.name, 80), "address", clip(end.path, 200), "error", err)
+		c.log.Info("a link was detached", "link", clip(end.name, 80), "address", clip(end.path, 200), "error", err)
 	}
 	c.mu.Unlock()
 	if was {

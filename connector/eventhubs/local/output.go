@@ -150,6 +150,7 @@ func (c *conn) flush(buf []byte, last bool) bool {
 	c.failed = true
 	c.out = nil
 	c.room.Broadcast()
+	c.cancel()       // it may be waiting for the log
 	_ = c.nc.Close() // the reading goroutine ends by it
 	return false
 }

@@ -1,0 +1,145 @@
+package local
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"millrace/connector/eventhubs/local/amqp"
+)
+
+func TestParseAddress(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]address{
+		"hub":                               {kind: nodeHub, hub: "hub"},
+		"/hub/":                             {kind: nodeHub, hub: "hub"},
+		"amqps://ns.example.net:5671/hub":   {kind: nodeHub, hub: "hub"},
+		"sb://localhost/hub/Partitions/12":  {kind: nodePartition, hub: "hub", partition: "12"},
+		"hub/publishers/dev":                {kind: nodePublisher, hub: "hub", publisher: "dev"},
+		"hub/CONSUMERGROUPS/g/partitions/0": {kind: nodeReceiver, hub: "hub", group: "g", partition: "0"},
+		"$cbs":                              {kind: nodeCBS},
+		"amqp://host/$CBS":                  {kind: nodeCBS},
+		"$management":                       {kind: nodeManagement},
+		"hub/$management":                   {kind: nodeManagement, hub: "hub"},
+		"":                                  {},
+		"amqp://host":                       {},
+		"$other":                            {hub: "$other"},
+		"hub/ConsumerGroups/g":              {hub: "hub"},
+		"hub/a/b/c/d/e":                     {hub: "hub"},
+	} {
+		got := parseAddress(text)
+		want.path = addressPath(text)
+		if got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
+}
+
+func TestCovers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		granted, wanted string
+		want            bool
+	}{
+		{"hub", "hub", true}, {"hub", "HUB/Partitions/1", true}, {"Hub/Partitions/1", "hub/partitions/1", true}, {"", "anything", true},
+		{"hub", "hub2", false}, {"hub/partitions/1", "hub", false}, {"hub/partitions/1", "hub/partitions/11", false},
+	} {
+		if got := covers(tt.granted, tt.wanted); got != tt.want {
+			t.Errorf("%q covers %q: %v", tt.granted, tt.wanted, got)
+		}
+	}
+	c := claims{}
+	now := time.Now()
+	c.add("Hub", now.Add(time.Minute))
+	if !c.cover("hub/partitions/1", now) || c.cover("hub/partitions/1", now.Add(time.Hour)) || c.cover("other", now) {
+		t.Error("a claim is for its path and its time")
+	}
+}
+
+func TestFirstLabel(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{"ns.servicebus.example.net": "ns", "localhost:5672": "localhost", "": "", "amqp://a.b/c": "a"} {
+		if got := firstLabel(host); got != want {
+			t.Errorf("%q: %q", host, got)
+		}
+	}
+}
+
+func TestParseSelector(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]start{
+		"amqp.annotation.x-opt-offset > '123'":               {kind: startOffset, value: 123, text: "123"},
+		"amqp.annotation.x-opt-offset >= '123'":              {kind: startOffset, value: 123, text: "123", inclusive: true},
+		"amqp.annotation.x-opt-offset > '-1'":                {kind: startEarliest, value: -1, text: "-1"},
+		"amqp.annotation.x-opt-offset > '@latest'":           {kind: startLatest, text: "@latest"},
+		"amqp.annotation.x-opt-offset >= '@LATEST'":          {kind: startLatest, text: "@LATEST", inclusive: true},
+		"amqp.annotation.x-opt-sequence-number > '42'":       {kind: startSequence, value: 42, text: "42"},
+		" amqp.annotation.x-opt-sequence-number>=42 ":        {kind: startSequence, value: 42, text: "42", inclusive: true},
+		"amqp.annotation.x-opt-enqueued-time > '1650000000'": {kind: startTime, value: 1650000000, text: "1650000000"},
+	} {
+		if got, err := parseSelector(text); err != nil || got != want {
+			t.Errorf("%q: %+v, %v; want %+v", text, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", "x", "amqp.annotation.x-opt-offset", "amqp.annotation.x-opt-offset < '1'", "amqp.annotation.colour > '1'",
+		"amqp.annotation.x-opt-offset > ''", "amqp.annotation.x-opt-offset > '1' AND x", "amqp.annotation.x-opt-enqueued-time > '@latest'", strings.Repeat("x", 1000)} {
+		if got, err := parseSelector(bad); err == nil {
+			t.Errorf("%q: %+v", bad, got)
+		}
+	}
+}
+
+func TestStartOf(t *testing.T) {
+	t.Parallel()
+	selector := func(descriptor, value any) amqp.Map {
+		return amqp.Map{{Key: amqp.Symbol("other"), Value: amqp.Described{Descriptor: uint64(1), Value: "ignored"}},
+			{Key: amqp.Symbol(selectorName), Value: amqp.Described{Descriptor: descriptor, Value: value}}}
+	}
+	const text = "amqp.annotation.x-opt-offset > '5'"
+	for _, filters := range []amqp.Map{
+		selector(selectorCode, text), selector(amqp.Symbol(selectorName), text), selector(amqp.Symbol(selectorName), []byte(text)),
+		selector(selectorName, amqp.Symbol(text)), {{Key: amqp.Symbol(selectorName), Value: text}},
+	} {
+		if got, err := startOf(filters); err != nil || got.kind != startOffset || got.value != 5 {
+			t.Errorf("%v: %+v, %v", filters, got, err)
+		}
+	}
+	for _, filters := range []amqp.Map{nil, {}, selector(selectorCode, nil), selector(uint64(5), text)} {
+		if got, err := startOf(filters); err != nil || got.kind != startEarliest {
+			t.Errorf("%v: %+v, %v", filters, got, err)
+		}
+	}
+	if _, err := startOf(selector(selectorCode, int64(5))); err == nil {
+		t.Error("a number is no expression")
+	}
+}
+
+func TestNumbersBeginAgain(t *testing.T) {
+	t.Parallel()
+	if after(5, 1) != 6 || after(1<<31-1, 1) != 0 || after(1<<31-1, 3) != 2 {
+		t.Error("numbers do not begin again at 0")
+	}
+}
+
+func FuzzParseSelector(f *testing.F) {
+	f.Add("amqp.annotation.x-opt-offset > '123'")
+	f.Add("amqp.annotation.x-opt-sequence-number >= '@latest'")
+	f.Add("amqp.annotation.x-opt-enqueued-time>''")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := parseSelector(text)
+		if err == nil && (s.kind == startOffset || s.kind == startSequence) && s.value < 0 {
+			t.Errorf("%q: %+v", text, s)
+		}
+	})
+}
+
+func FuzzParseAddress(f *testing.F) {
+	f.Add("hub/ConsumerGroups/g/Partitions/0")
+	f.Add("amqp://host:1/hub/$management")
+	f.Fuzz(func(t *testing.T, text string) {
+		a := parseAddress(text)
+		if a.kind >= nodeHub && a.kind <= nodeReceiver && (a.hub == "" || !strings.HasPrefix(a.path, a.hub)) {
+			t.Errorf("%q: %+v", text, a)
+		}
+	})
+}
