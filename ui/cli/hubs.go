@@ -92,6 +92,7 @@ func (a *app) hubCommand(l Local, cmd *cobra.Command, run func(ctx context.Conte
 		}
 		return err
 	})
+	cmd.ValidArgsFunction = c.complete
 	cmd.Flags().StringVar(&c.address, "address", "",
 		fmt.Sprintf("`host:port` of a local service (default: what %s names, else 127.0.0.1:%d)", l.Address, l.Port))
 	cmd.Flags().BoolVarP(&c.verbose, "verbose", "v", false, "log what the client does to standard error")
@@ -106,6 +107,33 @@ func (c *hubClient) open() (Hubs, error) {
 		}
 	}
 	return c.l.Explore(ExploreOptions{Address: c.address, Getenv: c.a.Getenv, Verbose: c.verbose, Stderr: c.a.Stderr})
+}
+
+// completeTimeout is how long the shell waits for names.
+const completeTimeout = time.Second
+
+// complete offers the names of the hubs for the argument HUB of commands that
+// take an existing one.
+func (c *hubClient) complete(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 || !strings.Contains(cmd.Use, "HUB") || cmd.Use == "create HUB" {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	h, err := c.open()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer h.Close()
+	ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
+	defer cancel()
+	hubs, err := h.Hubs(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, i := range hubs {
+		names = append(names, cobra.CompletionWithDesc(i.Name, several(i.PartitionCount, "partition")))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // needs accepts so many arguments, which are called names.

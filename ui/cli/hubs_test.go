@@ -256,6 +256,28 @@ func TestHubAddresses(t *testing.T) {
 	}
 }
 
+func TestHubCompletion(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"local eventhubs peek ":          "orders\t4 partitions\nold\t2 partitions\n:4\n",
+		"local eventhubs groups delete ": "orders\t4 partitions\nold\t2 partitions\n:4\n",
+		"local eventhubs hubs create ":   ":4\n",
+		"local eventhubs send orders ":   ":4\n",
+		"local eventhubs groups ":        "create\tCreate a consumer group of a hub\ndelete\tDelete a consumer group of a hub\nlist\tList the consumer groups of a hub\n:4\n",
+	} {
+		e, out, _, _ := hubsEnv(&fakeHubs{})
+		e.Args = append([]string{"__complete"}, strings.Split(line, " ")...)
+		if code := Run(context.Background(), e); code != 0 || out.String() != want {
+			t.Errorf("%s: %d %q", line, code, out)
+		}
+	}
+	e, out, _, _ := hubsEnv(&fakeHubs{err: errors.New("away")})
+	e.Args = []string{"__complete", "local", "eventhubs", "peek", ""}
+	if Run(context.Background(), e); out.String() != ":4\n" {
+		t.Errorf("without a service: %q", out)
+	}
+}
+
 // severalStandin has two namespaces.
 type severalStandin struct{ fakeStandin }
 
