@@ -172,6 +172,7 @@
     facts.forEach(function (f) { add(f[0], f[1]); });
     [["systemProperties", "system"], ["properties", ""]].forEach(function (kind) {
       (e[kind[0]] || []).forEach(function (p) {
+        if (p.name === "x-opt-partition-key") return; // said above
         add(p.name, el("span", null, String(p.value), el("span", { "class": "tag" }, (kind[1] ? kind[1] + ", " : "") + p.type)));
       });
     });
