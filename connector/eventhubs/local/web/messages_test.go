@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,11 +108,22 @@ func TestSendToOnePlace(t *testing.T) {
 	w.want(413, "POST", "/h/messages", strings.Repeat("x", maxPublish))
 	w.want(201, "POST", "/h/messages", strings.Repeat("x", maxPublish-1000))
 	all := w.events("h", "from=earliest")
-	if len(all) != 3 || all[0].PartitionID != "3" || all[1].PartitionKey != "device-1" || properties(all[1].SystemProperties)["x-opt-publisher"] != "string device-1" {
-		t.Errorf("%d events: %+v", len(all), all[:2])
+	find := func(what string, is func(eventView) bool) eventView {
+		if i := slices.IndexFunc(all, is); i >= 0 {
+			return all[i]
+		}
+		t.Fatalf("%s is not there", what)
+		return eventView{}
 	}
-	if last := all[2]; !last.Truncated || last.Size != maxPublish-1000 || len(last.Body) != shownBody {
-		t.Errorf("a large event: %d of %d, %v", len(last.Body), last.Size, last.Truncated)
+	if x := find("x", func(e eventView) bool { return e.Body == "x" }); x.PartitionID != "3" || len(all) != 3 {
+		t.Errorf("%d events, %+v", len(all), x)
+	}
+	y := find("y", func(e eventView) bool { return e.Body == "y" })
+	if y.PartitionKey != "device-1" || properties(y.SystemProperties)["x-opt-publisher"] != "string device-1" {
+		t.Errorf("%+v", y)
+	}
+	if large := find("the large one", func(e eventView) bool { return e.Truncated }); large.Size != maxPublish-1000 || len(large.Body) != shownBody {
+		t.Errorf("a large event: %d of %d", len(large.Body), large.Size)
 	}
 }
 
