@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -156,7 +157,7 @@ func (s *sender) sendAll(ms []*connector.Message) {
 			s.settle(ms, err)
 			return
 		}
-		n, first, err := s.fill(b, ms)
+		n, first, err := s.fill(b, ms[:min(len(ms), s.most)])
 		if n == 0 {
 			// The first one alone does not fit, or cannot be encoded.
 			s.settle(ms[:1], s.rejected(ms[0], err))
@@ -164,12 +165,17 @@ func (s *sender) sendAll(ms []*connector.Message) {
 			continue
 		}
 		err = s.send(b, first)
-		if faultOf(err) == oversized && err != nil {
+		switch {
+		case err == nil:
+			s.most = min(s.most+s.most/4, mostBatch)
+		case faultOf(err) == busy && s.p.ctx.Err() == nil:
+			s.slower(n, err)
+			continue
+		case faultOf(err) == oversized && n > 1:
 			// The link promised more than the service takes.
-			if n > 1 {
-				limit = b.NumBytes() / 2
-				continue
-			}
+			limit = b.NumBytes() / 2
+			continue
+		case faultOf(err) == oversized:
 			err = s.rejected(ms[0], err)
 		}
 		s.settle(ms[:n], err)
@@ -241,23 +247,29 @@ func (s *sender) newBatch(limit uint64) (b *azeventhubs.EventDataBatch, err erro
 }
 
 // send sends a batch. When the answer was lost, it looks in the hub for the
-// batch before it sends it again.
+// batch before it sends it again. That the service throttles is for the caller.
 func (s *sender) send(b *azeventhubs.EventDataBatch, first uint64) error {
 	unsure := false
-	return s.persist("sending to", func() error {
+	var throttled error
+	err := s.persist("sending to", func() error {
 		if unsure {
 			if there, err := s.landed(first); there || err != nil {
 				return err
 			}
 		}
 		err := s.p.client.SendEventDataBatch(s.p.ctx, b, nil)
+		if err != nil && faultOf(err) == busy {
+			throttled = s.p.log.counted(err)
+			return nil
+		}
 		unsure = unsure || err != nil && faultOf(err) == passing
 		return err
 	})
+	return cmp.Or(err, throttled)
 }
 
 // persist repeats a step until it succeeds, cannot succeed, or the producer is
-// closed. A throttled step waits as long as the service asks.
+// closed.
 func (s *sender) persist(doing string, step func() error) error {
 	l := s.p.log
 	for n := 1; ; n++ {
