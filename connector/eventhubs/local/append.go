@@ -49,7 +49,9 @@ func (p *producer) deliver(payload []byte) {
 		return
 	}
 	numbered := len(p.events)
-	c.appending(1)
+	if !c.appending(1) {
+		return // the client hears that the connection is closed
+	}
 	p.numbered.accept(first, numbered)
 	failed := p.hub.Append(c.ctx, p.target(key, hasKey), p.events, func(_ int64, err error) {
 		p.appended(id, settled, first, numbered, err)
@@ -83,14 +85,19 @@ func (p *producer) appended(id uint32, settled bool, first int32, n int, err err
 	}
 }
 
-// appending counts what the log has been given and has not answered yet.
-func (c *conn) appending(n int) {
+// appending counts what the log has been given and has not answered yet. False:
+// the connection is being closed, and nothing more is to be given to the log.
+func (c *conn) appending(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n > 0 && c.stopping {
+		return false
+	}
 	c.appends += n
 	if c.appends == 0 {
 		c.appended.Broadcast()
 	}
+	return true
 }
 
 // parse cuts a delivery into events: one message, or a batch of messages. The

@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -12,6 +13,8 @@ import (
 	"millrace/connector/eventhubs/local"
 	"millrace/connector/eventhubs/local/amqp"
 	"millrace/connector/eventhubs/local/hub"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
 // Mistakes end what they concern, with the right condition and a line in the log.
@@ -232,6 +235,49 @@ func hubOf(t testing.TB, w *world, name string) *hub.Hub {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// Closing does not wait for a client that goes on sending; and what is in the log
+// is what it was told, and no more than it sent.
+func TestClosingUnderLoad(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	o := azeventhubs.ProducerClientOptions{RetryOptions: once}
+	p := producerAt(t, w.Address(), "single", &o)
+	told, first := make(chan int, 1), make(chan struct{})
+	go func() {
+		n := 0
+		defer func() { told <- n }()
+		for {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			b, err := p.NewEventDataBatch(ctx, nil)
+			if err == nil {
+				err = b.AddEventData(&azeventhubs.EventData{Body: []byte("x")}, nil)
+			}
+			if err == nil {
+				err = p.SendEventDataBatch(ctx, b, nil)
+			}
+			cancel()
+			if err != nil {
+				return
+			}
+			if n++; n == 20 {
+				close(first)
+			}
+		}
+	}()
+	<-first
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	n := <-told
+	info, err := hubOf(t, w, "single").Partition(patient(t), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if int64(n) > info.End || info.End > int64(n)+1 {
+		t.Errorf("%d events were acknowledged, %d are in the log", n, info.End)
+	}
 }
 
 // A client that asks for everything and reads nothing is closed after a while,

@@ -1,11 +1,16 @@
 package local
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"millrace/connector"
 	"millrace/connector/eventhubs/local/amqp"
+	"millrace/connector/eventhubs/local/hub"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -111,6 +116,58 @@ func TestStartOf(t *testing.T) {
 	}
 	if _, err := startOf(selector(selectorCode, int64(5))); err == nil {
 		t.Error("a number is no expression")
+	}
+}
+
+func TestErrorsOfTheLogInTheServicesWords(t *testing.T) {
+	t.Parallel()
+	c := &conn{hostname: "localhost:5672"}
+	for _, tt := range []struct {
+		err  error
+		want amqp.Symbol
+	}{
+		{fmt.Errorf("hub x: %w", hub.ErrNotFound), amqp.ErrorNotFound},
+		{fmt.Errorf("append: %w", hub.ErrTooLarge), amqp.ErrorLinkMessageSize},
+		{fmt.Errorf("append: %w", hub.ErrClosed), amqp.ErrorConnectionForced},
+		{fmt.Errorf("asking: %w", context.DeadlineExceeded), condTimeout},
+		{connector.Retryable(errors.New("away"), 0), condServerBusy},
+		{errors.New("something else"), amqp.ErrorInternal},
+		{&amqp.Error{Condition: condArgumentError}, condArgumentError},
+	} {
+		if got := fromLog(c, "x", tt.err); got.Condition != tt.want {
+			t.Errorf("%v: %v, want %s", tt.err, got, tt.want)
+		}
+		want := map[amqp.Symbol]int32{amqp.ErrorNotFound: 404, condServerBusy: 503, condTimeout: 503}[tt.want]
+		if want == 0 {
+			want = 500
+		}
+		if got := c.refusal("x", tt.err); got.status != want {
+			t.Errorf("%v: status %d, want %d", tt.err, got.status, want)
+		}
+	}
+}
+
+// What failed may be sent again with its number.
+func TestNumbersOfFailedAppends(t *testing.T) {
+	t.Parallel()
+	all := newNumberedProducers()
+	n := all.of(numberedKey{id: 7})
+	n.accept(1, 10)
+	n.accept(11, 5)
+	n.fail(11)
+	if n.last != 10 {
+		t.Errorf("last number %d", n.last)
+	}
+	var none *numbering
+	none.accept(1, 1)
+	none.fail(1)
+	// Those in use are kept, the others make room.
+	n.owner = &producer{}
+	for i := range 2 * maxNumbered {
+		all.of(numberedKey{id: int64(100 + i)})
+	}
+	if len(all.m) > maxNumbered || all.of(numberedKey{id: 7}) != n {
+		t.Errorf("%d producers are remembered", len(all.m))
 	}
 }
 
