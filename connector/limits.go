@@ -19,3 +19,9 @@ type RateLimited interface{ RateLimits() RateLimits }
 // Throttled is implemented by a log that counts the requests which its service
 // has refused for their rate since it was opened. Safe for concurrent use.
 type Throttled interface{ Throttled() int64 }
+
+// Resent is implemented by a log that cannot tell a resend from a new message
+// (no idempotent sending): it counts the messages that it sent again because
+// the first answer was lost, so that they may be in the log twice. Safe for
+// concurrent use.
+type Resent interface{ Resent() int64 }

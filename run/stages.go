@@ -181,6 +181,9 @@ func (s *session) verify(ctx context.Context) (*verify.Verdict, error) {
 	if archive, ok := s.services.store.(archived); ok {
 		in.RawScan = archive.ScanRaw
 	}
+	if log, ok := s.services.log.(connector.Resent); ok {
+		in.Resends = log.Resent()
+	}
 	v, err := verify.Check(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("verifying: %w", err)

@@ -70,6 +70,18 @@ type Sample struct {
 	RSSBytes   int64
 }
 
+// Waiting is the number of events that are due and not acknowledged by the log.
+func (s *Sample) Waiting() int64 { return max(0, s.Offered+s.Sent-s.Unique-s.Acked) }
+
+// AckedBytes is the size of the acknowledged messages. Which ones they are is
+// not counted, so it is their share of what was handed to the client.
+func (s *Sample) AckedBytes() int64 {
+	if s.Sent == 0 {
+		return 0
+	}
+	return int64(float64(s.SentBytes) * float64(s.Acked) / float64(s.Sent))
+}
+
 // Sampler reads a sample at every tick and hands it to its sinks.
 type Sampler struct {
 	gather func(ctx context.Context) Sample

@@ -215,6 +215,9 @@ func (d *Display) plainLine() string {
 	}
 	if h.Simulates {
 		parts = append(parts, fmt.Sprintf("sent %s (%s/s)", count(s.Acked), short(d.speeds.sent)))
+		if waiting := s.Waiting(); s.Rate > 0 && float64(waiting) > s.Rate {
+			parts = append(parts, "waiting "+count(waiting))
+		}
 	}
 	if h.Runs {
 		parts = append(parts, fmt.Sprintf("stored %s (%s/s)", count(s.Stored), short(d.speeds.stored)),

@@ -177,8 +177,11 @@ func intervals(samples []metrics.Sample, v *verify.Verdict) []Interval {
 		}
 		x.Processed = to.Processed - from.Processed
 		x.Throttled = to.Throttled - from.Throttled
-		x.BytesIn, x.BytesOut = to.SentBytes-from.SentBytes, to.StoredBytes-from.StoredBytes
-		x.Backlog = to.Backlog
+		x.BytesIn, x.BytesOut = to.AckedBytes()-from.AckedBytes(), to.StoredBytes-from.StoredBytes
+		if to.StoredBytes == 0 && to.Stored > 0 {
+			x.BytesOut = -1 // a store that others fill
+		}
+		x.Backlog, x.Waiting = to.Backlog, to.Waiting()
 	}
 	return out
 }
@@ -210,6 +213,7 @@ func at(samples []metrics.Sample, t time.Time) metrics.Sample {
 	s := *a
 	s.At = t
 	s.Acked, s.SentBytes = between(a.Acked, b.Acked), between(a.SentBytes, b.SentBytes)
+	s.Offered, s.Sent, s.Unique = between(a.Offered, b.Offered), between(a.Sent, b.Sent), between(a.Unique, b.Unique)
 	s.Processed, s.Throttled = between(a.Processed, b.Processed), between(a.Throttled, b.Throttled)
 	s.Stored, s.StoredBytes = between(a.Stored, b.Stored), between(a.StoredBytes, b.StoredBytes)
 	if a.Backlog >= 0 && b.Backlog >= 0 {

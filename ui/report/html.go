@@ -24,7 +24,7 @@ var pageScript string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number, "perSecond": perSecond, "millis": millis, "seconds": seconds,
-	"bytes": func(v int64) string { return size(float64(v)) },
+	"bytes": known,
 	"limit": func(v float64) string {
 		if v <= 0 {
 			return "none"

@@ -174,7 +174,12 @@ type Interval struct {
 	Throttled int64 `json:"throttled"`
 	// Backlog is the number of log entries not yet stored at the end of the
 	// interval; -1 if it is not known.
-	Backlog  int64 `json:"backlog"`
+	Backlog int64 `json:"backlog"`
+	// Waiting events were due and not acknowledged by the log at the end of
+	// the interval.
+	Waiting int64 `json:"waiting"`
+	// BytesIn were acknowledged by the log, BytesOut given to the store; -1
+	// if it is not known.
 	BytesIn  int64 `json:"bytesIn"`
 	BytesOut int64 `json:"bytesOut"`
 	// P50Ms and P99Ms are of the end-to-end latency of the rows stored in

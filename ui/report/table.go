@@ -56,22 +56,24 @@ func TableRow(x *Interval, intervalSeconds float64, limits *Limits) string {
 		}
 		return ""
 	}
-	bytes := func(n int64) string {
-		if n < 0 {
-			return "unknown"
-		}
-		return size(float64(n))
-	}
 	backlog := "unknown"
 	if x.Backlog >= 0 {
 		backlog = short(x.Backlog, 10)
 	}
 	return fmt.Sprintf(rowFormat, x.At.Format("15:04:05"),
 		short(x.In, 11)+over(float64(x.In), l.MessagesInPerSecond),
-		bytes(x.BytesIn)+over(float64(x.BytesIn), l.BytesInPerSecond),
+		known(x.BytesIn)+over(float64(x.BytesIn), l.BytesInPerSecond),
 		short(x.Out, 11)+over(float64(x.Out), l.MessagesOutPerSecond),
-		bytes(x.BytesOut)+over(float64(x.BytesOut), l.BytesOutPerSecond),
+		known(x.BytesOut)+over(float64(x.BytesOut), l.BytesOutPerSecond),
 		short(x.Throttled, 8), backlog)
+}
+
+// known is a size in bytes that may not be known (-1).
+func known(n int64) string {
+	if n < 0 {
+		return "unknown"
+	}
+	return size(float64(n))
 }
 
 func limitsRow(l *Limits, intervalSeconds float64) string {

@@ -200,10 +200,15 @@ func stages(r *Report) []stage {
 	if e.Malformed > 0 {
 		sent += fmt.Sprintf(", %s malformed", number(e.Malformed))
 	}
-	var processed, most int64
+	var processed, most, waiting int64
 	for _, x := range t.PerInterval {
 		processed += x.Processed
-		most = max(most, x.Backlog)
+		most, waiting = max(most, x.Backlog), max(waiting, x.Waiting)
+	}
+	// More than a second's worth at once is what a log that cannot keep up
+	// (or a throttled one) makes of a steady rate.
+	if t.RatePerSecond > 0 && float64(waiting) > t.RatePerSecond {
+		sent += fmt.Sprintf(", up to %s waiting", number(waiting))
 	}
 	process := number(processed) + " processed"
 	if processed == 0 {
