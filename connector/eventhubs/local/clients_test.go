@@ -81,6 +81,11 @@ func TestProtocolMistakes(t *testing.T) {
 			do(t, c)
 		})
 	}
+}
+
+func TestLinksThatCannotBe(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
 	for name, attach := range map[string]*amqp.Attach{
 		"transactions":     {Name: "x", Role: amqp.RoleSender, Target: &amqp.Target{Coordinator: true}},
 		"a dynamic target": {Name: "x", Role: amqp.RoleSender, Target: &amqp.Target{Dynamic: true}},
@@ -104,6 +109,11 @@ func TestProtocolMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestGarbageOnThePort(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
 	for _, garbage := range []string{"AMQP\x00\x00\x09\x01", "AMQP\x02\x01\x00\x00", "\x00\x01\x02\x03\x04\x05\x06\x07\x08", "A", "GET nonsense\r\n\r\n", "\xff\xff"} {
 		c := dialRaw(t, w)
 		c.bytes([]byte(garbage))
