@@ -118,8 +118,8 @@ function within(promise, seconds) {
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function runAll() {
-  const only = process.argv[2] && new RegExp(process.argv[2]);
+async function runAll(pattern) {
+  const only = pattern && new RegExp(pattern);
   let failed = 0;
   let ran = 0;
   for (const { name, run, seconds } of checks) {
