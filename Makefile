@@ -32,6 +32,7 @@ demo: build ## run the first solution for a few seconds, and see the verdict
 
 test: go-present ## everything: linters, then all tests, with the race detector and real services
 	@test/services/install.sh test
+	@test/services/clients.sh install
 	@$(MAKE) --no-print-directory lint
 	CI=true test/services/with.sh go test -race $(TESTFLAGS) $(PKGS)
 
@@ -67,6 +68,7 @@ fuzz: go-present ## every fuzz target for a short time: FUZZTIME=10s
 
 services: ## start Apache Kafka, PostgreSQL and Azurite for tests, installing what is missing
 	@test/services/install.sh test
+	@test/services/clients.sh install
 	@test/services/kafka.sh start
 	@test/services/postgres.sh start
 	@test/services/azurite.sh start

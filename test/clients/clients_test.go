@@ -53,6 +53,9 @@ func hubs() []hub.Spec {
 // need to know, as KEY=value pairs.
 func serve(t *testing.T, brokers string) []string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("the matrices take minutes")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if brokers == "" {
