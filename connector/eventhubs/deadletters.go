@@ -236,7 +236,7 @@ func (p pieces) take(e *azeventhubs.ReceivedEventData) (*record.DeadLetter, erro
 	n, _ := number(e.Properties[propPart])
 	whole := p[id]
 	if n == 0 {
-		l.Raw = append(make([]byte, 0, len(l.Raw)*int(min(parts, 64))), l.Raw...)
+		l.Raw = append(make([]byte, 0, len(l.Raw)*int(min(max(parts, 1), 64))), l.Raw...)
 		p[id], whole = l, l
 	} else if whole != nil && int64(len(whole.Raw)) == n*partBytes {
 		whole.Raw = append(whole.Raw, l.Raw...)
