@@ -27,7 +27,7 @@ type hubLog struct {
 	log   *slog.Logger
 	admin admin
 
-	resent    atomic.Int64 // events sent again that may have arrived
+	resent    atomic.Int64 // events sent again that may be there already
 	throttled atomic.Int64
 
 	mu         sync.Mutex

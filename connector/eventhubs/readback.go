@@ -38,15 +38,17 @@ func (s *sender) remark() {
 	}
 }
 
-// landed looks for a batch whose answer was lost: whether the event with the
+// landed looks for a batch of n events whose answer was lost: whether the event with the
 // identity of its first one has come since the mark. Batches are appended whole
 // and a partition's batches go one at a time, so that one event tells. It
-// reports false, too, where it may not read; the batch is then sent again.
-func (s *sender) landed(first uint64) (bool, error) {
+// reports false, too, where it may not read; the batch is then sent again, and
+// counted (Resent).
+func (s *sender) landed(first uint64, n int) (bool, error) {
+	l := s.p.log
 	if !s.mark.known {
+		l.resent.Add(int64(n))
 		return false, nil
 	}
-	l := s.p.log
 	ctx, cancel := context.WithTimeout(s.p.ctx, readBackPatience)
 	defer cancel()
 	sleep(ctx, landing)
@@ -69,6 +71,7 @@ func (s *sender) landed(first uint64) (bool, error) {
 		if f := faultOf(err); f == stolen || f == crowded || f.lasting() {
 			l.log.Debug("an answer was lost, and the partition cannot be read back; a batch may be in the hub twice",
 				"hub", l.hub, "partition", s.partition, "error", err)
+			l.resent.Add(int64(n))
 			return false, nil
 		}
 		return false, err

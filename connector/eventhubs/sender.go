@@ -253,7 +253,7 @@ func (s *sender) send(b *azeventhubs.EventDataBatch, first uint64) error {
 	var throttled error
 	err := s.persist("sending to", func() error {
 		if unsure {
-			if there, err := s.landed(first); there || err != nil {
+			if there, err := s.landed(first, int(b.NumEvents())); there || err != nil {
 				return err
 			}
 		}

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"millrace/connector/eventhubs/local/emulator"
 	"millrace/connector/kafka/local"
 	"millrace/internal/testbinary"
 	"millrace/internal/testservice"
@@ -37,33 +38,62 @@ func TestMain(m *testing.M) { os.Exit(testbinary.Main(m)) }
 
 // scene is one run: a log, a data directory, an environment and workers.
 type scene struct {
-	t    *testing.T
-	bin  string
-	dir  string
-	env  []string
-	rng  *rand.Rand
-	args []string
+	t     *testing.T
+	bin   string
+	dir   string
+	env   []string
+	rng   *rand.Rand
+	args  []string
+	kills int
 }
 
+// newScene is a run over Kafka.
 func newScene(t *testing.T, env ...string) *scene {
+	s := bareScene(t, env)
+	s.env = append(s.env, "KAFKA_BROKERS="+s.broker())
+	// Members that were killed must be missed soon.
+	s.args = append(s.args, "--set", "ingest.sessionTimeout=1s", "--set", "ingest.rebalanceTimeout=2s")
+	return s
+}
+
+// eventHubsScene is a run over Event Hubs, whose workers keep their ownership
+// in a folder.
+func eventHubsScene(t *testing.T, env ...string) *scene {
+	s := bareScene(t, env)
+	hubs, err := emulator.Start(t.Context(), emulator.Options{Brokers: []string{s.broker()}, KafkaPort: emulator.NoPort, HTTPPort: emulator.NoPort})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hubs.Close() })
+	s.kills /= 2 // an owner that was killed is missed later than a member of a group
+	s.env = append(s.env, "EVENTHUBS_CONNECTION_STRING="+hubs.Address(),
+		"EVENTHUBS_CHECKPOINT_STORAGE="+filepath.Join(filepath.Dir(s.dir), "checkpoints"))
+	s.args = append(s.args, "--set", "ingest.kind=eventhubs", "--set", "ingest.updateInterval=200ms", "--set", "ingest.expiration=1s")
+	return s
+}
+
+func bareScene(t *testing.T, env []string) *scene {
 	bin := testbinary.Path(t)
 	s := *seed
 	if s == 0 {
 		s = rand.Uint64N(1 << 40)
 	}
 	t.Logf("seed %d", s)
-	dir := t.TempDir()
-	broker, err := local.Start(t.Context(), local.Options{DataDir: filepath.Join(dir, "broker")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { broker.Close() })
-	return &scene{t: t, bin: bin, dir: filepath.Join(dir, "data"), rng: rand.New(rand.NewPCG(s, 7)),
-		env: append(append(os.Environ(), "KAFKA_BROKERS="+broker.Address()), env...),
+	dir := filepath.Join(t.TempDir(), "data")
+	return &scene{t: t, bin: bin, dir: dir, rng: rand.New(rand.NewPCG(s, 7)), kills: *kills,
+		env: append(os.Environ(), env...),
 		// A name of its own: the database may hold an earlier run's tables.
-		args: []string{name, "--run", fmt.Sprintf("crash%d-%d", os.Getpid(), s), "--data-dir", filepath.Join(dir, "data"),
-			// Members that were killed must be missed soon.
-			"--set", "ingest.sessionTimeout=1s", "--set", "ingest.rebalanceTimeout=2s"}}
+		args: []string{name, "--run", fmt.Sprintf("crash%d-%d", os.Getpid(), s), "--data-dir", dir}}
+}
+
+// broker starts the log, which the workers' deaths do not touch.
+func (s *scene) broker() (address string) {
+	broker, err := local.Start(s.t.Context(), local.Options{DataDir: filepath.Join(filepath.Dir(s.dir), "broker")})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { broker.Close() })
+	return broker.Address()
 }
 
 func (s *scene) command(ctx context.Context, verb string, more ...string) *exec.Cmd {
@@ -124,7 +154,7 @@ func (s *scene) run(n int, rate, events string) *report.Report {
 	for i := range workers {
 		workers[i] = s.start()
 	}
-	for i := range *kills {
+	for i := range s.kills {
 		// Long enough, now and then, for a worker to start, to wait until
 		// the group misses the one before, and to work.
 		time.Sleep(time.Duration(s.rng.IntN(4000)) * time.Millisecond)
@@ -201,4 +231,12 @@ func TestOneWorkerIntoDuckDB(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	exact(t, s.run(1, "2000", "80000"))
+}
+
+// TestThreeWorkersOnEventHubs: the same over Event Hubs, where a worker's
+// partitions go to others by the checkpoint store.
+func TestThreeWorkersOnEventHubs(t *testing.T) {
+	t.Parallel()
+	s := eventHubsScene(t, "SQL_URL="+testservice.Postgres(t))
+	exact(t, s.run(3, "2000", "80000"))
 }
