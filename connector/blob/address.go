@@ -152,6 +152,10 @@ func parseAccount(address string) (account, error) {
 	}
 	u.RawQuery = ""
 	a.url = withSlash(u.String())
+	if _, err := url.Parse("?" + a.sas); err != nil {
+		// Each request would fail with an error that shows it.
+		return account{}, hinted(connectionHint, "the SharedAccessSignature has characters that no signature has")
+	}
 	if a.sas == "" && (a.name == "" || a.key == "") {
 		return account{}, hinted(connectionHint, "the storage connection string has neither an AccountName with AccountKey nor a SharedAccessSignature")
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -98,7 +99,7 @@ func dial(address, name string) (*container.Client, account, func(), error) {
 		ResponseHeaderTimeout: time.Minute,
 	}
 	opts := &container.ClientOptions{ClientOptions: policy.ClientOptions{
-		Transport: &http.Client{Transport: transport},
+		Transport: quiet{&http.Client{Transport: transport}},
 		// The callers repeat what is worth repeating for as long as it
 		// takes; here only blips are smoothed out.
 		Retry:     policy.RetryOptions{MaxRetries: 2, RetryDelay: 200 * time.Millisecond, MaxRetryDelay: 2 * time.Second},
@@ -127,6 +128,18 @@ func dial(address, name string) (*container.Client, account, func(), error) {
 		return nil, a, nil, fmt.Errorf("setting up the storage client for %s: %w", a.url, err)
 	}
 	return client, a, transport.CloseIdleConnections, nil
+}
+
+// quiet keeps the address that was asked for out of errors: a shared access
+// signature is a part of it, and errors end up in logs.
+type quiet struct{ client *http.Client }
+
+func (q quiet) Do(r *http.Request) (*http.Response, error) {
+	resp, err := q.client.Do(r)
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return resp, err
 }
 
 func (b *azure) Describe() string { return "blob storage " + b.where }

@@ -218,6 +218,36 @@ func TestAzureUnreachable(t *testing.T) {
 	}
 }
 
+// What is said about a network shows no signature, though it is a part of every
+// address that is asked for.
+func TestAzureErrorsShowNoSignature(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	const sas = "sv=2024-11-04&sig=S3CR3T%3D"
+	b := open(t, "BlobEndpoint=http://"+addr+"/acc;SharedAccessSignature="+sas, "stuff")
+	_, _, get := b.Get(t.Context(), "x", blob.Range{})
+	_, stat := b.Stat(t.Context(), "x")
+	_, put := b.PutNew(t.Context(), "x", strings.NewReader("x"))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	late := b.Delete(ctx, "x")
+	cancel()
+	for name, err := range map[string]error{"Prepare": b.Prepare(t.Context()), "List": b.List(t.Context(), "", nil),
+		"Delete": b.Delete(t.Context(), "x"), "late Delete": late, "Get": get, "Stat": stat, "PutNew": put} {
+		if err == nil || strings.Contains(err.Error(), "S3CR3T") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err = blob.Open(t.Context(), "BlobEndpoint=http://"+addr+"/acc;SharedAccessSignature="+sas+"\x7f", "stuff", nil)
+	if err == nil || strings.Contains(err.Error(), "S3CR3T") {
+		t.Errorf("a signature with a control character: %v", err)
+	}
+}
+
 // An answer that gets lost: the library sends it again, and the second answer
 // says that the object exists. PutNew documents that, and callers compare.
 func TestAzureLostAnswer(t *testing.T) {
