@@ -18,6 +18,7 @@ services=${MILLRACE_SERVICES_DIR:-$(cd "$here/../.." && pwd)/.services}
 home=$services/clients
 envfile=$services/clients.env
 least_node=20 # what the packages ask for
+newer_node=20.20.2
 
 die() { echo "clients: $*" >&2; exit 1; }
 
@@ -41,13 +42,32 @@ js_complete() {
 		cmp -s "$clients/js/package.json" "$js/package.json"
 }
 
+# The node to use: the system's, or one of ours where that is too old (Debian
+# 12 has 18). It comes as a package like the others.
+node_path() { if [ -x "$home/node/bin/node" ]; then echo "$home/node/bin/node"; else command -v node; fi; }
+
+install_node() {
+	local major
+	major=$("$(node_path)" -p 'process.versions.node.split(".")[0]')
+	[ "$major" -lt "$least_node" ] || return 0
+	local cpu
+	case $(uname -sm) in
+	'Linux x86_64') cpu=x64 ;;
+	'Linux aarch64') cpu=arm64 ;;
+	*) die "Node $major is too old, the clients ask for $least_node or newer" ;;
+	esac
+	echo "clients: fetching Node $newer_node, as $major is too old for the clients" >&2
+	mkdir -p "$home/node"
+	(cd "$home/node" && npm install --no-save --ignore-scripts --no-audit --no-fund --no-update-notifier "node-linux-$cpu@$newer_node" &&
+		mkdir -p bin && ln -sf "../node_modules/node-linux-$cpu/bin/node" bin/node) >"$home/node.log" 2>&1 ||
+		die "npm cannot fetch Node $newer_node, see $home/node.log"
+}
+
 install_js() {
 	js_complete && return
 	need nodejs node --version
 	need npm npm --version
-	local major
-	major=$(node -p 'process.versions.node.split(".")[0]')
-	[ "$major" -ge "$least_node" ] || die "Node $major is too old, the clients ask for $least_node or newer"
+	install_node
 	echo "clients: fetching the packages for Node" >&2
 	rm -rf "$js"
 	mkdir -p "$js"
@@ -80,7 +100,7 @@ install() {
 	install_js
 	install_python
 	cat >"$envfile" <<-END
-		MILLRACE_TEST_NODE=$(command -v node)
+		MILLRACE_TEST_NODE=$(node_path)
 		MILLRACE_TEST_NODE_MODULES=$js/node_modules
 		MILLRACE_TEST_PYTHON=$python/bin/python
 	END
