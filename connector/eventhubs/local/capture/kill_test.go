@@ -33,9 +33,12 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
+// childsHubs is the file with the descriptions that the killed processes see.
+const childsHubs = "child.json"
+
 func captureUntilKilled() error {
 	ctx, dir := context.Background(), os.Getenv(envDir)
-	c, err := hub.Open(ctx, hub.Options{Brokers: []string{os.Getenv(envBrokers)}, StateFile: filepath.Join(dir, "hubs.json")})
+	c, err := hub.Open(ctx, hub.Options{Brokers: []string{os.Getenv(envBrokers)}, StateFile: filepath.Join(dir, childsHubs)})
 	if err != nil {
 		return err
 	}
@@ -67,6 +70,14 @@ func kill(t *testing.T, address string) {
 	h, err := c.Default().CreateHub(ctx, hub.Spec{Name: "h", Partitions: 2,
 		Capture: &hub.CaptureSpec{Enabled: true, Interval: time.Second, SizeLimit: 1 << 20, Container: container}})
 	if err != nil {
+		t.Fatal(err)
+	}
+	// Descriptions belong to one cluster: that of the killed ones has a copy.
+	described, err := os.ReadFile(filepath.Join(dir, "hubs.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, childsHubs), described, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	rounds := 8

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"millrace/connector"
 	"millrace/connector/blob"
 	"millrace/connector/eventhubs/local/hub"
 )
@@ -38,7 +37,8 @@ type Options struct {
 	// StateDir is a folder for the service's state and for the files that
 	// are being filled, up to the size limit for each partition. If it is
 	// on the file system of a folder that is the storage, finished files
-	// are not copied. Only one Service may use it.
+	// are not copied. It belongs to one Service at a time, which Start makes
+	// sure of by a lock in it.
 	StateDir string
 	// Log is for operators; nil: nothing is logged.
 	Log *slog.Logger
@@ -53,6 +53,9 @@ type Service struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	ended  chan struct{} // an archive has ended
+
+	unlock     func() error
+	unlockOnce sync.Once
 
 	bucketsMu sync.Mutex
 	buckets   map[string]blob.Bucket
@@ -94,11 +97,12 @@ func Start(ctx context.Context, o Options) (*Service, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(o.StateDir, 0o755); err != nil {
-		return nil, &connector.Hinted{Err: fmt.Errorf("creating the folder for the state of Capture: %w", err),
-			Hint: "choose a folder that this user may write to"}
+	// No namespace has a name like that.
+	unlock, err := hub.Lock(filepath.Join(o.StateDir, ".lock"))
+	if err != nil {
+		return nil, fmt.Errorf("opening the folder for the state of Capture: %w", err)
 	}
-	s := &Service{opts: o, log: o.Log, done: make(chan struct{}), ended: make(chan struct{}, 1),
+	s := &Service{opts: o, log: o.Log, unlock: unlock, done: make(chan struct{}), ended: make(chan struct{}, 1),
 		buckets: map[string]blob.Bucket{}, archives: map[key]*archive{}, invalid: map[key]string{}}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	changed := o.Cluster.Changed()
@@ -126,6 +130,7 @@ func (s *Service) Close() error {
 		errs = append(errs, b.Close())
 	}
 	clear(s.buckets)
+	s.unlockOnce.Do(func() { errs = append(errs, s.unlock()) })
 	return errors.Join(errs...)
 }
 

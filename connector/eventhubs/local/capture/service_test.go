@@ -588,6 +588,30 @@ func TestRetentionShorterThanOutage(t *testing.T) {
 	}
 }
 
+// Two services on one state would put the same events into two files.
+func TestStateIsOnesOwn(t *testing.T) {
+	t.Parallel()
+	c, o := openCluster(t, startLog(t), ""), capture.Options{StateDir: filepath.Join(t.TempDir(), "capture")}
+	o.Cluster, o.Storage = c, func(string) (blob.Bucket, error) { return nil, errors.New("not asked for") }
+	s, err := capture.Start(testContext(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var un *connector.Unreachable
+	if _, err := capture.Start(testContext(t), o); !errors.As(err, &un) || un.What != o.StateDir {
+		t.Errorf("a second service: %v", err)
+	}
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = capture.Start(testContext(t), o); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A storage that does not let us in: FlushNow says so at once, Status as well.
 func TestWrongStorage(t *testing.T) {
 	t.Parallel()

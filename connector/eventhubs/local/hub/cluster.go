@@ -24,7 +24,8 @@ type Options struct {
 	// Client are further options of its clients: TLS, SASL.
 	Client []kgo.Opt
 	// StateFile holds what the log cannot: groups, creation times, Capture
-	// descriptions. It belongs to one Cluster. "": kept in memory.
+	// descriptions. It belongs to one Cluster at a time, which Open makes
+	// sure of by a lock beside it. "": kept in memory.
 	StateFile string
 	// Namespaces are those to serve, the first being the default one: its
 	// topics have the names of its hubs, and topics that nobody described
@@ -54,6 +55,8 @@ type Cluster struct {
 	log  *slog.Logger
 	cl   *kgo.Client
 	adm  *kadm.Client
+	// unlock lets go of the state file.
+	unlock func() error
 
 	// ctx ends when everything is to be given up; closing, before that,
 	// when no more is to be taken.
@@ -84,18 +87,28 @@ type Cluster struct {
 }
 
 // Open connects to the cluster, creates the hubs that Options name, and
-// returns when all of them have leaders. An unreachable cluster is a
-// *connector.Unreachable.
-func Open(ctx context.Context, o Options) (*Cluster, error) {
+// returns when all of them have leaders. An unreachable cluster, and a state file
+// that is another's, are a *connector.Unreachable.
+func Open(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	c := &Cluster{opts: o, log: o.Log, closing: make(chan struct{}), changed: make(chan struct{}), patience: patience, timeout: appendTimeout,
-		hubs: map[string]*Hub{}, byName: map[string]*Namespace{}}
+		hubs: map[string]*Hub{}, byName: map[string]*Namespace{}, unlock: func() error { return nil }}
 	if err := c.addNamespaces(); err != nil {
 		return nil, err
 	}
-	var err error
+	if o.StateFile != "" {
+		// Two that write it would undo each other's changes.
+		if c.unlock, err = Lock(o.StateFile + ".lock"); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.unlock())
+		}
+	}()
 	if c.state, err = loadState(o.StateFile); err != nil {
 		return nil, err
 	}
@@ -112,7 +125,7 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	c.adm = kadm.NewClient(c.cl)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if err := c.createConfigured(ctx); err != nil {
-		_ = c.Close()
+		c.end()
 		return nil, err
 	}
 	return c, nil
@@ -240,31 +253,37 @@ func (c *Cluster) touch() {
 
 // Close waits a few seconds for the appends that are under way, fails those
 // that are left, and lets go of the log. Readers end with ErrClosed.
-func (c *Cluster) Close() error {
+func (c *Cluster) Close() (err error) {
 	c.closeOnce.Do(func() {
-		c.mu.Lock()
-		c.closed = true
-		hubs := make([]*Hub, 0, len(c.hubs))
-		for _, h := range c.hubs {
-			hubs = append(hubs, h)
-		}
-		c.mu.Unlock()
-		close(c.closing)
-		for _, h := range hubs {
-			h.refuse(&said{"the hubs are closed", ErrClosed})
-		}
-		sent := make(chan struct{})
-		go func() { defer close(sent); c.senders.Wait() }()
-		select {
-		case <-sent:
-		case <-time.After(closeTimeout):
-			c.log.Warn("the log does not answer, giving up what was being appended")
-		}
-		c.cancel()
-		<-sent
-		c.cl.Close()
+		c.end()
+		err = c.unlock()
 	})
-	return nil
+	return err
+}
+
+// end is Close without letting go of the state file.
+func (c *Cluster) end() {
+	c.mu.Lock()
+	c.closed = true
+	hubs := make([]*Hub, 0, len(c.hubs))
+	for _, h := range c.hubs {
+		hubs = append(hubs, h)
+	}
+	c.mu.Unlock()
+	close(c.closing)
+	for _, h := range hubs {
+		h.refuse(&said{"the hubs are closed", ErrClosed})
+	}
+	sent := make(chan struct{})
+	go func() { defer close(sent); c.senders.Wait() }()
+	select {
+	case <-sent:
+	case <-time.After(closeTimeout):
+		c.log.Warn("the log does not answer, giving up what was being appended")
+	}
+	c.cancel()
+	<-sent
+	c.cl.Close()
 }
 
 const closeTimeout = 5 * time.Second

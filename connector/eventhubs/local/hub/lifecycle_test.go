@@ -3,6 +3,8 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"millrace/connector"
 	"millrace/connector/eventhubs/local/hub"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -154,6 +157,30 @@ func TestTransactions(t *testing.T) {
 			t.Errorf("from the middle: %q", got)
 		}
 	})
+}
+
+// Two clusters on one state file would undo each other's changes.
+func TestStateFileIsOnesOwn(t *testing.T) {
+	t.Parallel()
+	srv := startLog(t, t.TempDir(), 0)
+	options := hub.Options{Brokers: []string{srv.Address()}, StateFile: filepath.Join(t.TempDir(), "sub", "hubs.json")}
+	c := open(t, options)
+	_, err := hub.Open(testContext(t), options)
+	var un *connector.Unreachable
+	if !errors.As(err, &un) || un.What != filepath.Dir(options.StateFile) || un.Hint == "" ||
+		!strings.Contains(err.Error(), fmt.Sprintf("process %d is using this data directory", os.Getpid())) {
+		t.Fatalf("a second cluster: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// One that could not be opened keeps nobody out.
+	wrong := options
+	wrong.Namespaces = []hub.NamespaceSpec{{Name: "n", Hubs: []hub.Spec{{Name: "bad name"}}}}
+	if _, err := hub.Open(testContext(t), wrong); !errors.Is(err, hub.ErrInvalid) {
+		t.Fatalf("a bad name: %v", err)
+	}
+	open(t, options)
 }
 
 func TestStateFile(t *testing.T) {
