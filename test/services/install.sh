@@ -3,8 +3,9 @@
 #
 #   install.sh build    what `make build` and `make demo` need: a C compiler
 #   install.sh test     what `make test` needs besides: Java and Maven (Apache
-#                       Kafka), Node and npm (Azurite), PostgreSQL, Chromium
-#                       (the report's page)
+#                       Kafka), Node and npm (Azurite, a client in JavaScript),
+#                       Python with venv (a client in Python), PostgreSQL,
+#                       Chromium (the pages)
 #
 # It installs on Debian and its relatives, as root or with a sudo that asks for
 # no password. Elsewhere it names what is missing and ends with exit code 1.
@@ -42,6 +43,11 @@ check() {
 	need mvn maven
 	need node nodejs
 	need npm npm
+	need python3 python3
+	# Debian has the module venv without what it needs in a package of its own.
+	if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
+		missing+=(python3-venv) packages+=(python3-venv)
+	fi
 	need 'chromium|chromium-browser|google-chrome' chromium
 	if ! command -v initdb >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
 		# postgres.sh installs it in a way that starts no cluster of the system.
