@@ -165,7 +165,8 @@ func intervals(samples []metrics.Sample, v *verify.Verdict) []Interval {
 	if len(samples) < 2 {
 		return out
 	}
-	simulated := samples[len(samples)-1].Acked > 0
+	last := samples[len(samples)-1]
+	simulated := last.Acked > 0
 	for i := range out {
 		x := &out[i]
 		from, to := at(samples, x.At), at(samples, x.At.Add(step))
@@ -178,7 +179,7 @@ func intervals(samples []metrics.Sample, v *verify.Verdict) []Interval {
 		x.Processed = to.Processed - from.Processed
 		x.Throttled = to.Throttled - from.Throttled
 		x.BytesIn, x.BytesOut = to.AckedBytes()-from.AckedBytes(), to.StoredBytes-from.StoredBytes
-		if to.StoredBytes == 0 && to.Stored > 0 {
+		if last.StoredBytes == 0 && last.Stored > 0 {
 			x.BytesOut = -1 // a store that others fill
 		}
 		x.Backlog, x.Waiting = to.Backlog, to.Waiting()
