@@ -31,10 +31,12 @@ func (l *fakeLog) touch() {
 }
 
 // append adds an event with a body, of now.
-func (l *fakeLog) append(body string) {
+func (l *fakeLog) append(body string) { l.appendAt(body, time.Now()) }
+
+func (l *fakeLog) appendAt(body string, t time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events = append(l.events, event{sequence: l.end, enqueued: time.Now().UnixMilli(), body: []byte(body)})
+	l.events = append(l.events, event{sequence: l.end, enqueued: t.UnixMilli(), body: []byte(body)})
 	l.end++
 	l.touch()
 }

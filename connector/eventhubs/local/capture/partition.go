@@ -32,11 +32,13 @@ const (
 type archive struct {
 	namespace, hub string
 	partition      int32
-	// hubID is the identity of the hub; since when it is archived, fresh
-	// whether that is from its first event on.
-	hubID string
-	since time.Time
-	fresh bool
+	// hubID is the identity of the hub, identified whether that is more than
+	// its name; since when it is archived, fresh whether that is from its
+	// first event on.
+	hubID      string
+	identified bool
+	since      time.Time
+	fresh      bool
 
 	set     settings
 	log     eventLog
@@ -283,8 +285,14 @@ func (a *archive) take(ctx context.Context, deadline time.Time) (full, over time
 	limit := deadline.UnixMilli()
 	for len(a.batch) > 0 {
 		e := &a.batch[0]
-		if e.enqueued >= limit {
-			return full, time.UnixMilli(e.enqueued).UTC(), nil
+		enqueued := e.enqueued
+		if enqueued >= limit {
+			// Topics may keep the clocks of their clients. One that is
+			// ahead must not take the windows with it.
+			enqueued = min(enqueued, time.Now().UnixMilli())
+		}
+		if enqueued >= limit {
+			return full, time.UnixMilli(enqueued).UTC(), nil
 		}
 		if e.sequence > a.pos {
 			if err := a.missing(ctx, e.sequence); err != nil {
@@ -294,7 +302,6 @@ func (a *archive) take(ctx context.Context, deadline time.Time) (full, over time
 		if err := a.write(e); err != nil {
 			return full, over, err
 		}
-		enqueued := e.enqueued
 		a.batch = a.batch[1:]
 		if a.file.data >= a.set.sizeLimit {
 			return time.UnixMilli(enqueued).UTC(), over, nil

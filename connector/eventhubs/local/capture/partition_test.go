@@ -118,6 +118,26 @@ func TestNamesInOneSecond(t *testing.T) {
 	})
 }
 
+// Topics that others made may keep the clocks of their clients: one that is ahead
+// neither moves the windows into the future nor keeps them open until then.
+func TestEventsOfTheFuture(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.start()
+		time.Sleep(10 * time.Second)
+		b.log.appendAt("a", time.Now().Add(365*24*time.Hour))
+		time.Sleep(20 * time.Second)
+		b.log.append("b")
+		time.Sleep(time.Minute)
+		b.log.append("c")
+		b.log.appendAt("d", time.Now().Add(365*24*time.Hour))
+		time.Sleep(time.Minute)
+		b.stop()
+		b.wantFiles("2000/01/01/00/00/00: a b", "2000/01/01/00/01/00: c d")
+	})
+}
+
 // While the service is off, events keep the windows that they came in; windows
 // in which nothing came leave no files.
 func TestBackfillAfterStop(t *testing.T) {

@@ -238,13 +238,16 @@ func (s *Service) lookAt(h *hub.Hub) {
 }
 
 func hubID(h *hub.Hub) string {
-	id := h.ID()
-	if id == ([16]byte{}) {
+	if !identified(h) {
 		// An old cluster without identities: hubs of one name are one.
 		return h.Topic()
 	}
+	id := h.ID()
 	return hex.EncodeToString(id[:])
 }
+
+// identified tells whether a hub can be told from earlier ones of its name.
+func identified(h *hub.Hub) bool { return h.ID() != [16]byte{} }
 
 func (s *Service) dir(k key) string {
 	return filepath.Join(s.opts.StateDir, strings.ToLower(k.namespace), k.hub)
@@ -269,7 +272,7 @@ func (s *Service) start(h *hub.Hub, info hub.Info, k key, set settings, how fini
 		return // the next look tries again
 	}
 	since := info.Capture.Since
-	a := newArchive(&archive{namespace: k.namespace, hub: k.hub, partition: k.partition, hubID: hubID(h),
+	a := newArchive(&archive{namespace: k.namespace, hub: k.hub, partition: k.partition, hubID: hubID(h), identified: identified(h),
 		since: since, fresh: !since.IsZero() && !since.After(info.CreatedAt), set: set,
 		log: hubLog{h, k.partition}, states: s.stateFile(k), dir: s.dir(k), storage: s.bucket, logger: log})
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -288,17 +291,24 @@ func (s *Service) start(h *hub.Hub, info hub.Info, k key, set settings, how fini
 	}()
 }
 
-// forget ends the archive of a hub that is gone. s.mu is held.
+// forget ends the archive of a hub that is gone. Its state stays: a broker that
+// comes back may leave a topic out for a while, and a hub that is seen again must
+// not be archived twice. That of another hub of the name counts for nothing, see
+// state.Hub. s.mu is held.
 func (s *Service) forget(k key, a *archive) {
 	a.cancel()
 	<-a.done
 	delete(s.archives, k)
-	for _, name := range []string{string(s.stateFile(k)), a.path()} {
+	useless := []string{a.path()}
+	if !a.identified {
+		useless = append(useless, string(s.stateFile(k))) // the next hub could not be told from this one
+	}
+	for _, name := range useless {
 		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.log.Warn("the state of a hub that is gone cannot be removed", "error", err)
 		}
 	}
-	_ = os.Remove(s.dir(k)) // with the last partition
+	_ = os.Remove(s.dir(k)) // if that was all
 }
 
 // bucket opens the storage, once per container.
