@@ -285,6 +285,19 @@ func cutRecord(b []byte, e *Event) (rest []byte, r recordHead, err error) {
 	return rest, r, nil
 }
 
+// CheckRecord cuts the first record off the records of a batch that is not
+// compressed, and fails where a Reader would: one record that cannot be read makes
+// its partition end there for everybody. place is the record's place in the batch,
+// from 0.
+func CheckRecord(records []byte, place int) (rest []byte, err error) {
+	var e Event
+	rest, r, err := cutRecord(records, &e)
+	if err == nil && r.offset != int64(place) {
+		err = errRecord
+	}
+	return rest, err
+}
+
 // cutBytes cuts bytes with their length off b; nil stands for null.
 func cutBytes(b []byte) (content, rest []byte, ok bool) {
 	n, width := binary.Varint(b)

@@ -30,16 +30,21 @@ func sealed(b *kmsg.RecordBatch) []byte {
 func gzipped(t testing.TB, n, size int) []byte {
 	t.Helper()
 	return batchOf(t, n, size, func(b *kmsg.RecordBatch) {
-		var out bytes.Buffer
-		z := gzip.NewWriter(&out)
-		if _, err := z.Write(b.Records); err != nil {
-			t.Fatal(err)
-		}
-		if err := z.Close(); err != nil {
-			t.Fatal(err)
-		}
-		b.Records, b.Attributes = out.Bytes(), 1
+		b.Records, b.Attributes = zip(t, b.Records), 1
 	})
+}
+
+func zip(t testing.TB, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if _, err := z.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // selfSigned makes a certificate for localhost.

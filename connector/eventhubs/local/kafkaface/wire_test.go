@@ -335,6 +335,14 @@ func TestProduceRefusals(t *testing.T) {
 	broken[len(broken)-1]++
 	old := bytes.Clone(good)
 	old[16] = 1
+	// Batches with a right checksum whose records are none.
+	holding := func(n int, raw []byte) func(*kmsg.ProduceRequest) {
+		return records(batchOf(t, n, 10, func(b *kmsg.RecordBatch) { b.Records = raw }))
+	}
+	one := good[61:]
+	zipped := func(raw []byte) func(*kmsg.ProduceRequest) {
+		return records(batchOf(t, 1, 10, func(b *kmsg.RecordBatch) { b.Records, b.Attributes = zip(t, raw), 1 }))
+	}
 	for _, tt := range []struct {
 		name   string
 		change func(*kmsg.ProduceRequest)
@@ -362,6 +370,14 @@ func TestProduceRefusals(t *testing.T) {
 		{"transactional batch", records(batchOf(t, 1, 10, func(b *kmsg.RecordBatch) { b.Attributes = 1 << 4 })), kerr.InvalidRecord},
 		{"control batch", records(batchOf(t, 1, 10, func(b *kmsg.RecordBatch) { b.Attributes = 1 << 5 })), kerr.InvalidRecord},
 		{"no records", records(batchOf(t, 0, 0, nil)), kerr.InvalidRecord},
+		{"garbage", holding(1, []byte("garbage")), kerr.InvalidRecord},
+		{"empty records", holding(1, []byte{0, 0, 0}), kerr.InvalidRecord},
+		{"fewer records than it says", holding(2, one), kerr.InvalidRecord},
+		{"something after the records", holding(1, append(bytes.Clone(one), 1, 2, 3)), kerr.InvalidRecord},
+		{"two records in one place", holding(2, append(bytes.Clone(one), one...)), kerr.InvalidRecord},
+		{"gzip of garbage", zipped([]byte("\x0egarbage")), kerr.InvalidRecord},
+		{"gzip with something after the records", zipped(append(bytes.Clone(one), 1, 2, 3)), kerr.InvalidRecord},
+		{"gzip with a lot after the records", zipped(append(bytes.Clone(one), make([]byte, 80<<20)...)), kerr.InvalidRecord},
 	} {
 		for _, version := range []int16{3, 7, 9} {
 			resp := w.request(produce(tt.change), version).(*kmsg.ProduceResponse)
@@ -376,6 +392,23 @@ func TestProduceRefusals(t *testing.T) {
 		}
 	}
 	logs.await(t, "refuses events", "hub=h")
+	// What was taken can be read: nobody can spoil a partition for the others.
+	h, err := ns.Hub(testContext(t), "h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := h.Reader(testContext(t), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for n := 3 * (1 + 1 + 3); n > 0; { // the good ones above, in each version
+		events, err := r.Next(testContext(t), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n -= len(events)
+	}
 
 	// Without acknowledgements there is no answer: the next one is to the
 	// next request.
