@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"millrace/connector/eventhubs/local"
+	"millrace/connector/eventhubs/local/amqp"
 	"millrace/connector/eventhubs/local/hub"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -249,5 +250,66 @@ func TestStartExplainsWhatItNeeds(t *testing.T) {
 			_ = s.Close()
 		}
 		mention(t, err, tt.want)
+	}
+}
+
+// A connection may hold a thousand claims, and renew each of them.
+func TestManyTokens(t *testing.T) {
+	t.Parallel()
+	w := start(t, withKey("k"))
+	c := dialRaw(t, w)
+	c.open(nil)
+	c.begin(0, 5000)
+	c.put(0, receiverAttach(1, "$cbs"))
+	get[amqp.Attach](c)
+	c.credit(0, 1, 0, 5000, nil)
+	c.put(0, senderAttach(0, "$cbs"))
+	get[amqp.Attach](c)
+	id := uint32(0)
+	put := func(audience string, valid time.Duration) (status any) {
+		t.Helper()
+		c.transfer(0, 0, id, 0, tokenMessage(audience, signed(w, audience, "k", valid)), 60_000)
+		for id++; ; {
+			f, err := c.frame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := f.Body.(*amqp.Transfer); !ok {
+				continue
+			}
+			var m amqp.Message
+			if err := amqp.ParseMessage(f.Payload, &m); err != nil {
+				t.Fatal(err)
+			}
+			properties, err := amqp.ReadMap(m.ApplicationProperties)
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, _ = properties.Get("status-code")
+			return status
+		}
+	}
+	if s := put("passing", 2*time.Second); s != int32(202) {
+		t.Fatalf("status %v", s)
+	}
+	for i := range 999 {
+		if s := put(fmt.Sprint("hub", i), time.Hour); s != int32(202) {
+			t.Fatalf("token %d: status %v", i, s)
+		}
+	}
+	if s := put("HUB0", time.Hour); s != int32(202) {
+		t.Errorf("renewing: status %v", s)
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		s := put("another", time.Hour)
+		if s == int32(202) {
+			break // the place of one that has expired
+		}
+		if s != int32(403) || time.Now().After(end) {
+			t.Fatalf("status %v", s)
+		}
+	}
+	if s := put("one-more", time.Hour); s != int32(403) {
+		t.Errorf("beyond the limit: status %v", s)
 	}
 }

@@ -30,6 +30,9 @@ type address struct {
 func parseAddress(s string) address {
 	a := address{path: addressPath(s)}
 	switch {
+	case len(s) > maxName:
+		a.path = strings.Clone(clip(a.path, 300))
+		return a // nothing has such a name
 	case strings.EqualFold(a.path, "$cbs"):
 		a.kind = nodeCBS
 		return a

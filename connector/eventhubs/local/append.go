@@ -25,6 +25,13 @@ func (p *producer) deliver(payload []byte) {
 		fail(tooLarge(id, p.size, maxMessageSize))
 		return
 	}
+	pooled := eventPool.Get().(*[]amqp.Message)
+	p.events = *pooled
+	defer func() {
+		clear(p.events) // what they point to is not theirs
+		*pooled, p.events = p.events[:0], nil
+		eventPool.Put(pooled)
+	}()
 	key, hasKey, err := p.parse(payload)
 	if err != nil {
 		fail(err)
@@ -58,9 +65,6 @@ func (p *producer) deliver(payload []byte) {
 	})
 	if failed != nil {
 		p.appended(id, settled, first, numbered, failed)
-	}
-	if cap(p.events) > 4096 {
-		p.events = nil
 	}
 }
 

@@ -14,25 +14,44 @@ func (s *session) attach(a *amqp.Attach) *amqp.Error {
 	c := s.c
 	c.mu.Lock()
 	_, used := s.links[a.Handle]
+	handles := c.handles
+	former := c.named[linkName{a.Name, a.Role}]
 	c.mu.Unlock()
 	switch {
 	case used:
 		return &amqp.Error{Condition: amqp.ErrorSessionHandleInUse, Description: fmt.Sprintf("handle %d has a link already", a.Handle)}
 	case a.Handle > handleMax:
 		return &amqp.Error{Condition: amqp.ErrorNotAllowed, Description: fmt.Sprintf("handle %d is above the %d agreed", a.Handle, handleMax)}
+	case handles >= maxLinks:
+		return &amqp.Error{Condition: amqp.ErrorResourceLimitExceeded, Description: fmt.Sprintf("the connection has %d links, which is the limit", maxLinks)}
 	}
-	end := linkEnd{s: s, name: a.Name, handle: a.Handle, used: time.Now()}
+	if former != nil {
+		// A client that has lost sight of a link attaches it again.
+		forceDetach(former, amqpError(amqp.ErrorLinkStolen, "The link '%s' was attached again on the same connection.", clip(a.Name, 80)))
+	}
+	end := linkEnd{s: s, name: a.Name, role: a.Role, handle: a.Handle, used: time.Now()}
 	var err *amqp.Error
-	if a.Role == amqp.RoleSender {
+	switch {
+	case len(a.Name) > maxName:
+		err = amqpError(amqp.ErrorInvalidField, "The name of the link is longer than %d bytes.", maxName)
+	case a.Role == amqp.RoleSender:
 		err = s.attachSender(&end, a)
-	} else {
+	default:
 		err = s.attachReceiver(&end, a)
 	}
 	if err != nil {
-		s.refuse(&refused{end}, a, err)
+		s.refuse(end, a, err)
 	}
 	return nil
 }
+
+const (
+	// maxLinks bounds the links of a connection, those included whose end the
+	// client has not confirmed.
+	maxLinks = 5000
+	// maxName bounds names and addresses, in bytes: they are kept.
+	maxName = 1024
+)
 
 // attachSender attaches a link by which the client sends.
 func (s *session) attachSender(end *linkEnd, a *amqp.Attach) *amqp.Error {
@@ -111,7 +130,8 @@ const (
 func ptr[T any](v T) *T { return &v }
 
 // attached registers a link and sends the answer. False: the session or the
-// connection is gone meanwhile; the link is then dropped by the caller.
+// connection is gone meanwhile, or somebody has already taken the link's place;
+// the link is then dropped by the caller.
 func (s *session) attached(l link, reply *amqp.Attach) bool {
 	c := s.c
 	c.mu.Lock()
@@ -119,11 +139,26 @@ func (s *session) attached(l link, reply *amqp.Attach) bool {
 	if s.gone || c.closing {
 		return false
 	}
-	s.links[reply.Handle] = l
+	c.handles++
+	c.send(s.channel, reply)
+	end := l.common()
+	if end.early != nil {
+		s.forget(end)
+		c.send(s.channel, &amqp.Detach{Handle: end.handle, Closed: true, Error: end.early})
+		return false
+	}
+	end.attached = true
+	s.links[end.handle] = l
+	c.named[linkName{end.name, end.role}] = l
 	c.linked++
 	c.everLinked = true
-	c.send(s.channel, reply)
 	return true
+}
+
+// forget puts something without memory in the place of a link that has ended on
+// our side, until the client has detached it. c.mu is held.
+func (s *session) forget(end *linkEnd) {
+	s.links[end.handle] = &refused{linkEnd{s: s, handle: end.handle, detached: true}}
 }
 
 // unlink notes that a link has come to its end. c.mu is held.
@@ -132,6 +167,11 @@ func (c *conn) unlink(end *linkEnd) (was bool) {
 		return false
 	}
 	end.detached = true
+	c.partial -= end.held
+	end.held = 0
+	if k := (linkName{end.name, end.role}); c.named[k] != nil && c.named[k].common() == end {
+		delete(c.named, k)
+	}
 	c.linked--
 	c.idleSince = time.Now()
 	return true
@@ -147,6 +187,7 @@ func (s *session) detach(d *amqp.Detach) *amqp.Error {
 		return &amqp.Error{Condition: amqp.ErrorSessionUnattached, Description: fmt.Sprintf("handle %d has no link", d.Handle)}
 	}
 	delete(s.links, d.Handle)
+	c.handles--
 	c.settleAll() // Go ends the session if a disposition follows the detach
 	was := c.unlink(l.common())
 	if was {
@@ -169,8 +210,17 @@ func forceDetach(l link, err *amqp.Error) {
 	end := l.common()
 	c := end.s.c
 	c.mu.Lock()
+	if !end.attached {
+		// Its attach is being answered at this moment, see attached.
+		if end.early == nil {
+			end.early = err
+		}
+		c.mu.Unlock()
+		return
+	}
 	was := !end.s.gone && c.unlink(end)
 	if was {
+		end.s.forget(end)
 		c.settleAll() // nothing may follow about its deliveries
 		c.send(end.s.channel, &amqp.Detach{Handle: end.handle, Closed: true, Error: err})
 		c.log.Info("a link was detached", "link", clip(end.name, 80), "address", clip(end.path, 200), "error", err)
@@ -189,17 +239,17 @@ func (*refused) onFlow(*amqp.Flow)                             {}
 func (*refused) resume()                                       {}
 func (*refused) drop()                                         {}
 
-func (s *session) refuse(l *refused, a *amqp.Attach, err *amqp.Error) {
+func (s *session) refuse(end linkEnd, a *amqp.Attach, err *amqp.Error) {
 	c := s.c
-	c.log.Warn("a link was refused", "link", clip(a.Name, 80), "address", clip(l.path, 200), "error", err)
+	c.log.Warn("a link was refused", "link", clip(a.Name, 80), "address", clip(end.path, 200), "error", err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.gone {
 		return
 	}
-	l.detached = true
-	s.links[a.Handle] = l
-	reply := l.reply(a)
+	c.handles++
+	s.forget(&end)
+	reply := end.reply(a)
 	reply.InitialDeliveryCount = nil
 	if a.Role == amqp.RoleSender {
 		reply.Target = nil

@@ -3,6 +3,7 @@ package local
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -26,14 +27,28 @@ func (m *claims) add(path string, until time.Time) {
 	(*m)[strings.ToLower(path)] = until
 }
 
-// cover tells whether a claim covers path at now.
+// cover tells whether a claim covers path at now: one for path, for something
+// above it, or for everything (see covers).
 func (m claims) cover(path string, now time.Time) bool {
-	for granted, until := range m {
-		if now.Before(until) && covers(granted, path) {
+	for at := strings.ToLower(path); ; {
+		if until, ok := m[at]; ok && now.Before(until) {
 			return true
 		}
+		if at == "" {
+			return false
+		}
+		at = at[:max(0, strings.LastIndexByte(at, '/'))]
 	}
-	return false
+}
+
+// full tells whether there is no room for another path, after those that have
+// expired have gone.
+func (m claims) full(path string, now time.Time) bool {
+	if _, known := m[strings.ToLower(path)]; known || len(m) < maxClaims {
+		return false
+	}
+	maps.DeleteFunc(m, func(_ string, until time.Time) bool { return !now.Before(until) })
+	return len(m) >= maxClaims
 }
 
 // putToken takes a token: the request's body. Without a key any token will do.
@@ -47,17 +62,20 @@ func (c *conn) putToken(r *request) result {
 	if audience == "" {
 		return result{status: 400, description: "BadRequest: the audience (name) is missing.", condition: condArgumentError}
 	}
+	if len(audience) > maxName {
+		return result{status: 400, description: "BadRequest: the audience (name) is too long.", condition: condArgumentError}
+	}
+	if c.srv.opts.Key == "" {
+		return result{status: 202, description: "Accepted"} // nobody asks for claims
+	}
 	path := addressPath(audience)
-	until := never
-	if c.srv.opts.Key != "" {
-		var why string
-		if until, why = c.checkToken(r, path); why != "" {
-			return result{status: 401, description: why, condition: amqp.ErrorUnauthorizedAccess}
-		}
+	until, why := c.checkToken(r, path)
+	if why != "" {
+		return result{status: 401, description: why, condition: amqp.ErrorUnauthorizedAccess}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.claims) >= maxClaims {
+	if c.claims.full(path, time.Now()) {
 		return result{status: 403, description: "QuotaExceeded: the connection has too many claims.", condition: amqp.ErrorResourceLimitExceeded}
 	}
 	c.claims.add(path, until)

@@ -68,6 +68,13 @@ func TestProtocolMistakes(t *testing.T) {
 			c.put(0, &amqp.Transfer{Handle: 0})
 			ends(t, c, amqp.ErrorInvalidField)
 		},
+		"a delivery within another": func(t *testing.T, c *raw) {
+			c.sender(0, 0, "single")
+			for id := range uint32(2) {
+				c.put(0, &amqp.Transfer{Handle: 0, DeliveryID: &id, DeliveryTag: []byte{1}, More: id == 0})
+			}
+			ends(t, c, amqp.ErrorInvalidField)
+		},
 		"transferring to a receiver": func(t *testing.T, c *raw) {
 			c.receiver(0, 0, singleReceiver)
 			c.transfer(0, 0, 0, 0, nil, 1)

@@ -39,6 +39,7 @@ type conn struct {
 
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
+	born   time.Time
 	done   chan struct{} // closed when nothing of it runs any more
 	links  sync.WaitGroup
 
@@ -47,6 +48,7 @@ type conn struct {
 	// Set when the connection is opened, then constant.
 	hostname      string
 	namespace     *hub.Namespace
+	admitted      bool // it counts for the namespace's limit
 	peerFrameSize uint32
 
 	mu        sync.Mutex
@@ -54,8 +56,11 @@ type conn struct {
 	heartbeat time.Duration
 	sessions  map[uint16]*session
 	claims    claims
-	partial   int // bytes of messages that have arrived in part
-	appends   int // given to the log and not yet acknowledged
+	named     map[linkName]link // the links that are attached
+	handles   int               // of all sessions, those of links that have ended on our side included
+	partial   int               // bytes of messages that have arrived in part
+	queued    int               // bytes of answers that wait for credit
+	appends   int               // given to the log and not yet acknowledged
 	appended  sync.Cond
 	// stopping: nothing is accepted any more; closing: our close has been
 	// sent; ended: nothing is sent any more.
@@ -72,7 +77,7 @@ func (s *Server) serveAMQP(l *listener, nc net.Conn, over string) {
 	id := s.nextID.Add(1)
 	c := &conn{srv: s, on: l, nc: nc, name: fmt.Sprintf("C%d", id), done: make(chan struct{}),
 		log:      s.opts.Log.With("connection", id, "client", nc.RemoteAddr().String()),
-		sessions: map[uint16]*session{}, idleSince: time.Now(), peerFrameSize: amqp.MinMaxFrameSize, heartbeat: s.opts.Timing.Heartbeat}
+		sessions: map[uint16]*session{}, named: map[linkName]link{}, born: time.Now(), idleSince: time.Now(), peerFrameSize: amqp.MinMaxFrameSize, heartbeat: s.opts.Timing.Heartbeat}
 	c.appended.L = &c.mu
 	c.output.init(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
@@ -95,17 +100,17 @@ func (s *Server) serveAMQP(l *listener, nc net.Conn, over string) {
 	c.end(written)
 }
 
-// alive is the connection as it is read: reading fails when nothing comes for
-// twice the idle timeout. The time that the connection itself is busy does not
-// count.
+// alive is the connection as it is read: reading fails when the connection is not
+// opened in time, and later when nothing comes for twice the idle timeout. The
+// time that the connection itself is busy does not count then.
 type alive struct{ c *conn }
 
 func (a *alive) Read(p []byte) (int, error) {
-	limit := 2 * a.c.srv.opts.Timing.IdleTimeout
-	if !a.c.isOpen() {
-		limit = a.c.srv.opts.Timing.Handshake
+	deadline := a.c.born.Add(a.c.srv.opts.Timing.Handshake)
+	if a.c.isOpen() {
+		deadline = time.Now().Add(2 * a.c.srv.opts.Timing.IdleTimeout)
 	}
-	if err := a.c.nc.SetReadDeadline(time.Now().Add(limit)); err != nil {
+	if err := a.c.nc.SetReadDeadline(deadline); err != nil {
 		return 0, err
 	}
 	return a.c.nc.Read(p)
@@ -146,12 +151,14 @@ func (c *conn) handshake() error {
 	if !ok {
 		return &amqp.Error{Condition: amqp.ErrorIllegalState, Description: fmt.Sprintf("the first frame is to be open, not %T", f.Body)}
 	}
-	c.open(open)
-	return nil
+	return c.open(open)
 }
 
-func (c *conn) open(o *amqp.Open) {
-	c.hostname = o.Hostname
+// errFull says that the namespace takes no more connections.
+var errFull = errors.New("too many connections")
+
+func (c *conn) open(o *amqp.Open) error {
+	c.hostname = clip(o.Hostname, 300)
 	if o.MaxFrameSize != nil {
 		c.peerFrameSize = max(*o.MaxFrameSize, amqp.MinMaxFrameSize)
 	} else {
@@ -160,6 +167,7 @@ func (c *conn) open(o *amqp.Open) {
 	// Larger frames than ours gain nothing.
 	c.peerFrameSize = min(c.peerFrameSize, maxFrameSize)
 	c.namespace = c.srv.namespace(c.on, o.Hostname)
+	c.admitted = c.srv.admit(c.namespace.Name())
 	frame, channels := uint32(maxFrameSize), uint16(channelMax)
 	idle := uint32(c.srv.opts.Timing.IdleTimeout / time.Millisecond)
 	c.mu.Lock()
@@ -171,12 +179,24 @@ func (c *conn) open(o *amqp.Open) {
 	}
 	c.send(0, &amqp.Open{ContainerID: "millrace_" + c.name, Hostname: o.Hostname, MaxFrameSize: &frame,
 		ChannelMax: &channels, IdleTimeout: &idle})
+	hurry := c.heartbeat < c.srv.opts.Timing.Heartbeat
+	if !c.admitted {
+		c.log.Warn("a connection was refused: the namespace has as many as it may", "limit", c.srv.opts.MaxConnections)
+		c.sendClose(amqpError(amqp.ErrorResourceLimitExceeded,
+			"The namespace '%s' has %d connections, which is the limit.", c.namespace.Name(), c.srv.opts.MaxConnections))
+	}
 	c.mu.Unlock()
-	select {
-	case c.srv.hurry <- struct{}{}:
-	default:
+	if !c.admitted {
+		return errFull
+	}
+	if hurry {
+		select {
+		case c.srv.hurry <- struct{}{}:
+		default:
+		}
 	}
 	c.log.Debug("a connection was opened", "hostname", clip(o.Hostname, 100), "container", clip(o.ContainerID, 60))
+	return nil
 }
 
 // errClosed says that the client has closed the connection in good order.
@@ -279,7 +299,8 @@ func (c *conn) end(written chan struct{}) {
 	c.cancel()
 	c.links.Wait()
 	// What has been written goes out if the client takes it soon.
-	_ = c.nc.SetWriteDeadline(time.Now().Add(2 * time.Second))
+	soon := time.AfterFunc(2*time.Second, func() { _ = c.nc.Close() })
+	defer soon.Stop()
 	c.mu.Lock()
 	c.ended = true
 	c.wakeWriter()

@@ -47,6 +47,7 @@ type consumer struct {
 	// Under c.mu.
 	idle bool // there is nothing to send: events are being waited for
 	next int64
+	late *time.Timer  // ends a drain for which the log has nothing
 	end  func() int64 // the newest sequence number known of; nil: not read yet
 }
 
@@ -153,8 +154,11 @@ func (l *consumer) position(ctx context.Context, filters amqp.Map) *amqp.Error {
 // open lets the link take its place among the partition's receivers.
 func (l *consumer) open(a *amqp.Attach) *amqp.Error {
 	c := l.s.c
+	l.ctx, l.cancel = context.WithCancel(c.ctx)
+	l.next = l.from
 	evicted, refusal := c.srv.receivers.join(l)
 	if refusal != nil {
+		l.cancel()
 		return refusal
 	}
 	for _, e := range evicted {
@@ -170,8 +174,6 @@ func (l *consumer) open(a *amqp.Attach) *amqp.Error {
 	if l.metrics {
 		reply.OfferedCapabilities = []amqp.Symbol{capRuntimeMetric}
 	}
-	l.ctx, l.cancel = context.WithCancel(c.ctx)
-	l.next = l.from
 	if !l.s.attached(l, reply) {
 		l.drop()
 		return nil
@@ -192,7 +194,7 @@ func (l *consumer) onFlow(f *amqp.Flow) {
 	if f.Drain && (l.credit == 0 && !l.parked || l.idle && l.caughtUp()) {
 		l.drained()
 	} else if f.Drain {
-		time.AfterFunc(drainWait, l.drainLate)
+		l.drainSoon()
 	}
 	if f.Echo {
 		l.tell()
@@ -202,6 +204,15 @@ func (l *consumer) onFlow(f *amqp.Flow) {
 
 // caughtUp tells whether everything known to be in the partition has been sent.
 func (l *consumer) caughtUp() bool { return l.end != nil && l.next > l.end() }
+
+// drainSoon sets the time for drainLate. c.mu is held.
+func (l *consumer) drainSoon() {
+	if l.late == nil {
+		l.late = time.AfterFunc(drainWait, l.drainLate)
+	} else {
+		l.late.Reset(drainWait)
+	}
+}
 
 // drainLate ends a drain for which the log had nothing after all.
 func (l *consumer) drainLate() {
@@ -224,10 +235,13 @@ func (l *consumer) signal() {
 }
 
 func (l *consumer) drop() {
-	if l.cancel != nil {
-		l.cancel()
-	}
+	l.cancel()
 	l.s.c.srv.receivers.leave(l)
+	l.s.c.mu.Lock()
+	defer l.s.c.mu.Unlock()
+	if l.late != nil {
+		l.late.Stop()
+	}
 }
 
 // run sends events until the link ends. It reads nothing before there is credit.
@@ -314,8 +328,12 @@ func (l *consumer) setIdle(idle bool) {
 	defer c.mu.Unlock()
 	l.idle = idle
 	l.large = nil // large events are rare
-	if idle && l.drain && (l.credit == 0 || l.caughtUp()) {
+	switch {
+	case !idle || !l.drain:
+	case l.credit == 0 || l.caughtUp():
 		l.drained()
+	default:
+		l.drainSoon() // the log may end with what is no event
 	}
 }
 

@@ -75,8 +75,10 @@ func (p *producer) attachNumbered(a, reply *amqp.Attach) *amqp.Error {
 		id = all.nextID
 	}
 	n := all.of(numberedKey{p.hub.Topic(), p.partition, id})
-	if n.owner != nil && !hasEpoch {
-		epoch = int64(n.epoch) + 1
+	if !hasEpoch {
+		if epoch = int64(n.epoch); n.owner != nil {
+			epoch = min(epoch+1, math.MaxInt16)
+		}
 	}
 	if hasEpoch && epoch < int64(n.epoch) {
 		all.mu.Unlock()

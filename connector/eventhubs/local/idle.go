@@ -50,6 +50,9 @@ func (c *conn) tick(now time.Time) {
 		c.out = amqp.AppendHeartbeat(c.out)
 		c.wakeWriter()
 	}
+	if len(c.out) == 0 && now.Sub(c.lastWrite) > time.Second {
+		c.out, c.spare = nil, nil // it is not busy
+	}
 	idle, limit := now.Sub(c.idleSince), t.NoLinks
 	if c.everLinked {
 		limit = t.AfterLinks

@@ -39,6 +39,10 @@ type Options struct {
 	// TLS, if set, is used for connections that begin with a TLS handshake,
 	// on the same ports.
 	TLS *tls.Config
+	// MaxConnections is how many AMQP connections a namespace takes; those
+	// beyond are opened and closed with amqp:resource-limit-exceeded. 5000 if
+	// 0, as the service has it.
+	MaxConnections int
 	// HTTP answers requests on the same ports that are HTTP but do not open
 	// a WebSocket for AMQP; nil answers them with "not found". The namespace
 	// of the port is in their context, see NamespaceOf.
@@ -114,6 +118,9 @@ func (o *Options) defaults() error {
 	}
 	if o.KeyName == "" {
 		o.KeyName = DefaultKeyName
+	}
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = 5000
 	}
 	if o.HTTP == nil {
 		o.HTTP = http.NotFoundHandler()

@@ -117,7 +117,7 @@ func (c *conn) writeLoop() {
 			c.room.Broadcast()
 		}
 		c.mu.Unlock()
-		if len(buf) > 0 && !c.flush(buf, last) {
+		if len(buf) > 0 && !c.flush(buf) {
 			return
 		}
 		if last {
@@ -128,31 +128,35 @@ func (c *conn) writeLoop() {
 
 // flush writes buf and keeps it for later. After an error nothing is written any
 // more.
-func (c *conn) flush(buf []byte, last bool) bool {
-	err := error(nil)
-	if !last { // the end has set its own deadline
-		err = c.nc.SetWriteDeadline(time.Now().Add(c.srv.opts.Timing.Write))
-	}
+func (c *conn) flush(buf []byte) bool {
+	err := c.nc.SetWriteDeadline(time.Now().Add(c.srv.opts.Timing.Write))
 	if err == nil {
 		_, err = c.nc.Write(buf)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if cap(buf) <= outKeep {
-		c.spare = buf
-	}
 	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if cap(buf) <= outKeep {
+			c.spare = buf
+		}
 		return true
 	}
+	c.fail(err, len(buf))
+	_ = c.nc.Close() // the reading goroutine ends by it
+	return false
+}
+
+// fail notes that nothing can be written any more.
+func (c *conn) fail(err error, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if !c.ended && !c.closing {
-		c.log.Warn("a connection is closed because the client does not read", "bytes", len(buf), "error", err)
+		c.log.Warn("a connection is closed because the client does not read", "bytes", bytes, "error", err)
 	}
 	c.failed = true
 	c.out = nil
 	c.room.Broadcast()
-	c.cancel()       // it may be waiting for the log
-	_ = c.nc.Close() // the reading goroutine ends by it
-	return false
+	c.cancel() // it may be waiting for the log
 }
 
 // settleAll lets all sessions say what they have to say. c.mu is held.

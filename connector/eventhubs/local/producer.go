@@ -2,6 +2,7 @@ package local
 
 import (
 	"strconv"
+	"sync"
 	"time"
 
 	"millrace/connector/eventhubs/local/amqp"
@@ -17,6 +18,15 @@ const creditWindow = 500
 // its links.
 const partialLimit = 16 << 20
 
+// endless is where a message that is too large is not waited for any more.
+const endless = 64 << 20
+
+// Links have memory of their own only while a delivery comes in.
+var (
+	partPool  = sync.Pool{New: func() any { return new([]byte) }}
+	eventPool = sync.Pool{New: func() any { return new([]amqp.Message) }}
+)
+
 // producer is a link by which a client sends events to a hub.
 type producer struct {
 	linkEnd
@@ -31,7 +41,7 @@ type producer struct {
 	format  uint32
 	settled bool
 	size    int
-	buf     []byte
+	part    *[]byte // what has come of it, if it comes in pieces
 	events  []amqp.Message
 
 	// Under c.mu.
@@ -39,7 +49,6 @@ type producer struct {
 	credit     uint32 // how many more the client may send
 	inflight   int    // deliveries that have no outcome yet
 	owed       bool   // it is among the session's owing
-	held       int    // bytes of the delivery that is coming in
 }
 
 // attachProducer attaches a link to a hub, one of its partitions or publishers.
@@ -99,10 +108,12 @@ func (p *producer) onTransfer(t *amqp.Transfer, payload []byte) *amqp.Error {
 			forceDetach(p, amqpError(amqp.ErrorLinkTransferLimit, "The link has sent more than it had credit for."))
 			return nil
 		}
-		p.coming, p.id, p.format, p.settled, p.size, p.buf = true, *t.DeliveryID, 0, false, 0, p.buf[:0]
+		p.coming, p.id, p.format, p.settled, p.size = true, *t.DeliveryID, 0, false, 0
 		if t.MessageFormat != nil {
 			p.format = *t.MessageFormat
 		}
+	} else if t.DeliveryID != nil && *t.DeliveryID != p.id {
+		return mixed(p.id, *t.DeliveryID)
 	}
 	p.settled = p.settled || t.Settled != nil && *t.Settled
 	p.size += len(payload)
@@ -111,25 +122,35 @@ func (p *producer) onTransfer(t *amqp.Transfer, payload []byte) *amqp.Error {
 		p.finish()
 		p.outcome(p.id, true, nil)
 		return nil
-	case !t.More && len(p.buf) == 0 && p.size == len(payload):
+	case !t.More && p.part == nil:
 		p.finish()
 		p.deliver(payload) // straight from the connection's buffer
+		return nil
+	case p.size > endless:
+		p.finish()
+		forceDetach(p, tooLarge(p.id, p.size, maxMessageSize))
 		return nil
 	}
 	if p.size <= maxMessageSize {
 		if !p.reserve(len(payload)) {
-			return amqpError(amqp.ErrorResourceLimitExceeded, "the connection has too many messages in part")
+			return partialExceeded()
 		}
-		p.buf = append(p.buf, payload...)
+		if p.part == nil {
+			p.part = partPool.Get().(*[]byte)
+			*p.part = (*p.part)[:0]
+		}
+		*p.part = append(*p.part, payload...)
 	}
 	if t.More {
 		return nil
 	}
-	p.finish()
-	p.deliver(p.buf)
-	if cap(p.buf) > 2*maxMessageSize {
-		p.buf = nil
+	if p.part != nil {
+		payload = *p.part
+		defer partPool.Put(p.part)
+		p.part = nil
 	}
+	p.finish()
+	p.deliver(payload)
 	return nil
 }
 
@@ -150,21 +171,40 @@ func (p *producer) take() bool {
 // finish notes that the delivery that was coming in is complete.
 func (p *producer) finish() {
 	p.coming = false
-	if len(p.buf) > 0 {
-		p.reserve(-len(p.buf))
+	p.release()
+	if p.part != nil {
+		partPool.Put(p.part)
+		p.part = nil
 	}
 }
 
-// reserve keeps account of what has arrived in part.
-func (p *producer) reserve(n int) bool {
-	c := p.s.c
+// reserve keeps account of what has arrived in part; false: it is too much.
+func (l *linkEnd) reserve(n int) bool {
+	c := l.s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !p.detached {
-		p.held += n
+	if !l.detached {
+		l.held += n
 		c.partial += n
 	}
 	return c.partial <= partialLimit
+}
+
+// release gives back what the link has reserved.
+func (l *linkEnd) release() {
+	c := l.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.partial -= l.held
+	l.held = 0
+}
+
+func partialExceeded() *amqp.Error {
+	return amqpError(amqp.ErrorResourceLimitExceeded, "the connection has too many messages in part")
+}
+
+func mixed(id, other uint32) *amqp.Error {
+	return amqpError(amqp.ErrorInvalidField, "delivery %d begins on a link before delivery %d has ended", other, id)
 }
 
 // outcome notes what became of a delivery; the client hears of it, if it has not
@@ -203,11 +243,4 @@ func (p *producer) onFlow(f *amqp.Flow) {
 
 func (p *producer) resume() {}
 
-func (p *producer) drop() {
-	c := p.s.c
-	c.mu.Lock()
-	c.partial -= p.held
-	p.held = 0
-	c.mu.Unlock()
-	p.dropNumbered()
-}
+func (p *producer) drop() { p.dropNumbered() }

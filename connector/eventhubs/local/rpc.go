@@ -13,6 +13,9 @@ const (
 	maxAnswers = 64
 	// maxRequest is how large a request may be, in bytes.
 	maxRequest = 64 << 10
+	// maxQueued is how many bytes of answers wait for a client to give credit,
+	// over all its links.
+	maxQueued = 1 << 20
 )
 
 // requests is a link by which a client sends requests to a node.
@@ -54,7 +57,7 @@ func (s *session) attachRequests(end linkEnd, a *amqp.Attach, at address) *amqp.
 
 func (s *session) attachAnswers(end linkEnd, a *amqp.Attach, at address) *amqp.Error {
 	l := &answers{linkEnd: end, kind: at.kind, replyTo: []string{end.name}}
-	if a.Target != nil && a.Target.Address != "" {
+	if a.Target != nil && a.Target.Address != "" && len(a.Target.Address) <= maxName {
 		l.replyTo = append(l.replyTo, a.Target.Address)
 	}
 	l.outgoing.linkEnd = &l.linkEnd
@@ -90,16 +93,26 @@ func (l *requests) onTransfer(t *amqp.Transfer, payload []byte) *amqp.Error {
 		if t.DeliveryID == nil {
 			return amqpError(amqp.ErrorInvalidField, "the first transfer of a delivery has no delivery-id")
 		}
-		l.coming, l.id, l.settled, l.buf, l.size = true, *t.DeliveryID, false, l.buf[:0], 0
+		l.coming, l.id, l.settled, l.buf, l.size = true, *t.DeliveryID, false, nil, 0
+	} else if t.DeliveryID != nil && *t.DeliveryID != l.id {
+		return mixed(l.id, *t.DeliveryID)
 	}
 	l.settled = l.settled || t.Settled != nil && *t.Settled
-	if l.size += len(payload); l.size <= maxRequest && !t.Aborted {
+	if l.size += len(payload); l.size > endless {
+		forceDetach(l, tooLarge(l.id, l.size, maxRequest))
+		return nil
+	} else if l.size <= maxRequest && !t.Aborted {
+		if !l.reserve(len(payload)) {
+			return partialExceeded()
+		}
 		l.buf = append(l.buf, payload...)
 	}
 	if t.More && !t.Aborted {
 		return nil
 	}
 	l.coming = false
+	l.release()
+	defer func() { l.buf = nil }()
 	var m amqp.Message
 	var refusal *amqp.Error
 	switch {
@@ -150,11 +163,12 @@ func (l *requests) finish(refusal *amqp.Error, answer []byte, replyTo string) {
 		c.log.Warn("a request has no link for its answer", "address", clip(l.path, 100), "reply-to", clip(replyTo, 100))
 		return
 	}
-	if len(to.queue) >= maxAnswers {
+	if len(to.queue) >= maxAnswers || c.queued+len(answer) > maxQueued {
 		c.log.Warn("an answer was dropped because the client gives no credit", "address", clip(l.path, 100))
 		return
 	}
 	to.queue = append(to.queue, answer)
+	c.queued += len(answer)
 	to.pump()
 }
 
@@ -209,7 +223,16 @@ func (l *answers) onFlow(f *amqp.Flow) {
 }
 
 func (l *answers) resume() { l.pump() }
-func (l *answers) drop()   {}
+
+func (l *answers) drop() {
+	c := l.s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, message := range l.queue {
+		c.queued -= len(message)
+	}
+	l.queue = nil
+}
 
 // pump sends what waits, as far as there is credit. c.mu is held.
 func (l *answers) pump() {
@@ -221,6 +244,7 @@ func (l *answers) pump() {
 	for len(l.queue) > 0 && l.ready() {
 		message := l.queue[0]
 		l.queue = l.queue[1:]
+		c.queued -= len(message)
 		l.appendTransfer(len(message), func(dst []byte) []byte { return append(dst, message...) })
 	}
 	if l.parked && !c.hasRoom() {

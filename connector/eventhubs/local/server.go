@@ -31,7 +31,11 @@ type Server struct {
 	nextID atomic.Uint64
 	hurry  chan struct{} // has one place, see watch
 
+	sockets atomic.Int64 // that are open, whatever they speak
+	refused atomic.Int64 // when the log last told that there are too many, in Unix seconds
+
 	mu      sync.Mutex
+	open    map[string]int // AMQP connections by namespace
 	conns   map[*conn]struct{}
 	pending map[net.Conn]struct{} // whose protocol is not known yet
 	closing bool
@@ -51,7 +55,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, conns: map[*conn]struct{}{}, pending: map[net.Conn]struct{}{},
+	s := &Server{opts: o, open: map[string]int{}, conns: map[*conn]struct{}{}, pending: map[net.Conn]struct{}{},
 		receivers: newReceivers(), producers: newNumberedProducers(), hurry: make(chan struct{}, 1)}
 	if err := s.listen(ctx, "", o.Port); err != nil {
 		return nil, err
@@ -166,7 +170,21 @@ func (s *Server) add(c *conn) bool {
 func (s *Server) remove(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
+	if c.admitted {
+		s.open[c.namespace.Name()]--
+	}
 	s.mu.Unlock()
+}
+
+// admit counts a connection to a namespace; false: it has as many as it may.
+func (s *Server) admit(namespace string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[namespace] >= s.opts.MaxConnections {
+		return false
+	}
+	s.open[namespace]++
+	return true
 }
 
 func (s *Server) connections() []*conn {

@@ -55,15 +55,33 @@ type link interface {
 type linkEnd struct {
 	s      *session
 	name   string
+	role   amqp.Role // the client's
 	handle uint32
 	path   string // what a claim must cover
+
+	// Under c.mu.
+	//
+	// attached: the client has been told that the link is there. Until then
+	// it cannot be detached; why it is to be is kept in early.
+	attached bool
+	early    *amqp.Error
 	// detached: nothing is sent on it any more.
 	detached bool
 	waiting  bool      // it is among the connection's waiting
 	used     time.Time // when something last came or went
+	held     int       // bytes of the delivery that is coming in
+}
+
+// linkName is what no two links of a connection share.
+type linkName struct {
+	name string
+	role amqp.Role
 }
 
 func (l *linkEnd) common() *linkEnd { return l }
+
+// firstOutgoing is the number of the first transfer frame of a session.
+const firstOutgoing uint32 = 1
 
 // begin begins a session at the client's wish.
 func (c *conn) begin(channel uint16, b *amqp.Begin) error {
@@ -79,7 +97,7 @@ func (c *conn) begin(channel uint16, b *amqp.Begin) error {
 		return &amqp.Error{Condition: amqp.ErrorNotAllowed, Description: fmt.Sprintf("channel %d has a session already", channel)}
 	}
 	s := &session{c: c, channel: channel, links: map[uint32]link{},
-		nextIncoming: b.NextOutgoingID, nextOutgoing: 1, window: b.IncomingWindow}
+		nextIncoming: b.NextOutgoingID, nextOutgoing: firstOutgoing, window: b.IncomingWindow}
 	c.sessions[channel] = s
 	handles := uint32(handleMax)
 	c.send(channel, &amqp.Begin{RemoteChannel: &channel, NextOutgoingID: s.nextOutgoing,
@@ -154,11 +172,12 @@ func (s *session) onFlow(f *amqp.Flow) *amqp.Error {
 	defer c.mu.Unlock()
 	s.nextIncoming = f.NextOutgoingID
 	// The client's window counts from what it has received; what is still on
-	// its way has used some of it.
-	onWay := int64(0)
+	// its way has used some of it. It names none before it has seen our begin.
+	seen := firstOutgoing
 	if f.NextIncomingID != nil {
-		onWay = int64(int32(s.nextOutgoing - *f.NextIncomingID))
+		seen = *f.NextIncomingID
 	}
+	onWay := int64(int32(s.nextOutgoing - seen))
 	s.window = uint32(max(0, int64(f.IncomingWindow)-max(0, onWay)))
 	if f.Handle == nil {
 		for _, l := range s.links {
@@ -229,6 +248,7 @@ func (s *session) drop() {
 			live = append(live, l)
 		}
 	}
+	s.c.handles -= len(s.links)
 	s.links = map[uint32]link{}
 	s.accepted, s.rejected, s.owing = nil, nil, nil
 	s.c.mu.Unlock()

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +20,7 @@ import (
 )
 
 // patience is how long anything may take before a test gives up.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 func patient(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -49,6 +51,26 @@ type world struct {
 	*local.Server
 	cluster *hub.Cluster
 	log     *record
+
+	broker     *kafka.Server
+	brokerData kafka.Options // with the port that it has got
+}
+
+// stopLog and startLog take the log away and bring it back where it was.
+func (w *world) stopLog(t testing.TB) {
+	t.Helper()
+	if err := w.broker.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) startLog(t testing.TB) {
+	t.Helper()
+	broker, err := kafka.Start(patient(t), w.brokerData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.broker = broker
 }
 
 // hubs that every world has: name and partitions.
@@ -57,14 +79,19 @@ var standardHubs = []hub.Spec{{Name: "telemetry", Partitions: 4, Groups: []strin
 func start(t testing.TB, change func(*local.Options, *hub.Options)) *world {
 	t.Helper()
 	ctx := patient(t)
-	broker, err := kafka.Start(ctx, kafka.Options{DataDir: t.TempDir()})
+	w := &world{log: &record{}, brokerData: kafka.Options{DataDir: t.TempDir()}}
+	w.startLog(t)
+	t.Cleanup(func() { _ = w.broker.Close() })
+	address := w.broker.Address()
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		w.brokerData.Port, err = strconv.Atoi(port)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = broker.Close() })
-	w := &world{log: &record{}}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	ho := hub.Options{Brokers: []string{broker.Address()}, Log: log,
+	ho := hub.Options{Brokers: []string{address}, Log: log,
 		Namespaces: []hub.NamespaceSpec{{Name: "millrace", Hubs: standardHubs}, {Name: "other", Hubs: []hub.Spec{{Name: "telemetry", Partitions: 2}}}}}
 	o := local.Options{Log: log}
 	if change != nil {

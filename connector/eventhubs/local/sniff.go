@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,11 +35,49 @@ func (s *Server) accept(l *listener) {
 			_ = c.Close() // the server is closing
 			return
 		}
+		if c = s.count(c); c == nil {
+			s.wg.Done()
+			continue
+		}
 		go func() {
 			defer s.wg.Done()
 			s.sniff(l, c)
 		}()
 	}
+}
+
+// spareSockets is how many sockets there may be beyond the AMQP connections that
+// all namespaces together may have: for HTTP, and for those that have not said yet
+// what they want.
+const spareSockets = 1000
+
+// count counts a socket until it is closed; nil: there are too many, and it has
+// been closed.
+func (s *Server) count(c net.Conn) net.Conn {
+	limit := int64(s.opts.MaxConnections*len(s.opts.Cluster.Namespaces()) + spareSockets)
+	if s.sockets.Add(1) <= limit {
+		return &socket{Conn: c, n: &s.sockets}
+	}
+	s.sockets.Add(-1)
+	_ = c.Close() // it was not served
+	// They come in crowds; a line per second says it all.
+	if now := time.Now().Unix(); s.refused.Swap(now) != now {
+		s.opts.Log.Warn("connections are refused: too many are open", "limit", limit, "client", c.RemoteAddr().String())
+	}
+	return nil
+}
+
+// socket is a connection that is counted.
+type socket struct {
+	net.Conn
+	once sync.Once
+	n    *atomic.Int64
+}
+
+// Close implements net.Conn.
+func (c *socket) Close() error {
+	c.once.Do(func() { c.n.Add(-1) })
+	return c.Conn.Close()
 }
 
 // enter notes that something begins that Close has to wait for (wg.Done ends
