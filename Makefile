@@ -30,7 +30,7 @@ build: go-present ## build bin/millrace
 demo: build ## run the first solution for a few seconds, and see the verdict
 	bin/millrace run $(SOLUTION) $(DEMO)
 
-test: go-present ## everything: linters, then all tests, with the race detector and real services
+test: go-present ## everything: linters, then all tests, with the race detector, real services and real clients
 	@test/services/install.sh test
 	@test/services/clients.sh install
 	@$(MAKE) --no-print-directory lint
