@@ -26,7 +26,11 @@ func (c *conn) group(id string) (name string, code int16) {
 	if id == "" || len(id) > maxGroupID {
 		return "", kerr.InvalidGroupID.Code
 	}
-	return c.scope.ns.KafkaGroup(id), 0
+	name = c.scope.ns.KafkaGroup(id)
+	if _, ours := c.scope.ns.OfKafkaGroup(name); !ours {
+		return "", kerr.GroupAuthorizationFailed.Code // it is another namespace's
+	}
+	return name, 0
 }
 
 func (c *conn) joinGroup(req *kmsg.JoinGroupRequest) (kmsg.Response, error) {

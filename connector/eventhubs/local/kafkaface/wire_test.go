@@ -546,6 +546,23 @@ func TestGarbage(t *testing.T) {
 	others.Wait()
 }
 
+// The default namespace's groups have their own names in the log, which could be
+// those of another namespace's.
+func TestGroupsOfOthers(t *testing.T) {
+	t.Parallel()
+	c := open(t, embedded(t), hub.NamespaceSpec{Name: "main"}, hub.NamespaceSpec{Name: "other"})
+	s, _ := start(t, kafkaface.Options{Cluster: c})
+	w := dial(t, s.Address())
+	w.signIn(connectionString("x"))
+	for group, want := range map[string]*kerr.Error{"other.g": kerr.GroupAuthorizationFailed, "another.g": kerr.GroupIDNotFound, "": kerr.InvalidGroupID} {
+		req := kmsg.NewPtrHeartbeatRequest()
+		req.Group, req.MemberID = group, "m"
+		if got := w.request(req, 3).(*kmsg.HeartbeatResponse).ErrorCode; got != want.Code {
+			t.Errorf("group %q: %v, want %v", group, kerr.ErrorForCode(got), want)
+		}
+	}
+}
+
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	c, ns := namespace(t, embedded(t), hub.Spec{Name: "h", Partitions: 1})

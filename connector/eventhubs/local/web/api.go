@@ -148,9 +148,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v any, err erro
 			status = http.StatusServiceUnavailable
 			w.Header().Set("Retry-After", strconv.Itoa(throttled.seconds))
 		}
-		if status == http.StatusInternalServerError && r.Context().Err() == nil {
-			h.o.Log.Warn("a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
-		}
+		h.failed(r, status, err)
 		text := apiErrorText{Message: err.Error()}
 		var hinted *connector.Hinted
 		if errors.As(err, &hinted) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"millrace/connector"
 	"millrace/connector/eventhubs/local/hub"
 )
 
@@ -45,6 +46,8 @@ func statusOf(err error) int {
 		return http.StatusServiceUnavailable
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout
+	case connector.ActionOf(err) == connector.Retry:
+		return http.StatusServiceUnavailable // the log is away
 	}
 	return http.StatusInternalServerError
 }
@@ -57,12 +60,17 @@ var subCodes = map[int]string{
 	http.StatusRequestEntityTooLarge: "SubCode=41300. Request Entity Too Large.",
 }
 
+// failed logs what is not the client's doing.
+func (h *Handler) failed(r *http.Request, status int, err error) {
+	if r.Context().Err() == nil && (status == http.StatusInternalServerError || connector.ActionOf(err) == connector.Retry) {
+		h.o.Log.Warn("a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+}
+
 // refuse answers a management request that failed.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status := statusOf(err)
-	if status == http.StatusInternalServerError && r.Context().Err() == nil {
-		h.o.Log.Warn("a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
-	}
+	h.failed(r, status, err)
 	writeError(w, r, status, strings.TrimSpace(subCodes[status]+" "+sentence(err.Error())))
 }
 

@@ -2,12 +2,14 @@ package web
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"millrace/connector"
 	"millrace/connector/eventhubs/local/hub"
 	"millrace/connector/eventhubs/sas"
 )
@@ -302,5 +304,13 @@ func TestHealth(t *testing.T) {
 	status, answer, header := w.request("GET", "/health", "", "")
 	if status != 200 || answer != `{"status":"healthy","message":"Service is healthy."}` || !strings.HasPrefix(header.Get("Content-Type"), "application/json") {
 		t.Errorf("%d %s %v", status, answer, header)
+	}
+}
+
+// A log that is away is no fault of this program, and passes.
+func TestStatusOfTheLog(t *testing.T) {
+	t.Parallel()
+	if got := statusOf(fmt.Errorf("listing: %w", connector.Retryable(errors.New("no answer"), 0))); got != http.StatusServiceUnavailable {
+		t.Errorf("status %d", got)
 	}
 }
