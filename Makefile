@@ -66,7 +66,7 @@ fuzz: go-present ## every fuzz target for a short time: FUZZTIME=10s
 			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; done
 
-services: ## start Apache Kafka, PostgreSQL and Azurite for tests, installing what is missing
+services: ## start Kafka, PostgreSQL and Azurite for tests; install them and the clients that tests drive
 	@test/services/install.sh test
 	@test/services/clients.sh install
 	@test/services/kafka.sh start
