@@ -102,6 +102,11 @@ func (s *session) open(ctx context.Context, exclusive bool) (err error) {
 		return usage("verify it again with `millrace verify`, or choose another --data-dir",
 			"the data directory %s holds run %s, which is finished", s.dir.path, m.Run)
 	}
+	if s.has(stepTest) || s.has(stepProcess) {
+		if err := needArchive(s.q.Solution); err != nil {
+			return err
+		}
+	}
 	if s.services, err = open(ctx, &s.q, s.dir); err != nil {
 		return err
 	}

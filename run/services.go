@@ -17,31 +17,38 @@ type services struct {
 	store      connector.Store
 	dead       connector.DeadLetters
 	partitions int
-	ingest     string // for people
-	life       lifecycle
-	standins   map[string]connector.Standin
+	// elsewhere says that a service which this run does not set up archives
+	// its log.
+	elsewhere bool
+	ingest    string // for people
+	life      lifecycle
+	standins  map[string]connector.Standin
 }
 
 // open opens the services, starting stand-ins for kinds without an address.
 // On failure it stops what it started.
-func open(ctx context.Context, q *cli.Request, d *dataDir) (s *services, err error) {
-	s = &services{standins: make(map[string]connector.Standin)}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.life.stop())
-		}
-	}()
+func open(ctx context.Context, q *cli.Request, d *dataDir) (*services, error) {
+	s := &services{standins: make(map[string]connector.Standin)}
+	if err := s.open(ctx, q, d); err != nil {
+		return nil, errors.Join(err, s.life.stop())
+	}
+	return s, nil
+}
+
+func (s *services) open(ctx context.Context, q *cli.Request, d *dataDir) error {
 	sol := q.Solution
 	if err := checkCapture(sol); err != nil {
-		return nil, err
+		return err
 	}
+	fixArchive(sol)
 	env := connector.Env{Run: d.manifest.Run, DataDir: d.file("store"), Getenv: q.Getenv, Log: q.Log}
+	s.elsewhere = sol.ProcessKind == captureKind && sol.Ingest.Address() != ""
 	local, err := s.standin(ctx, sol.IngestKind, sol.Ingest, q, d)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if s.log, err = sol.Ingest.Open(ctx, env); err != nil {
-		return nil, fmt.Errorf("opening the log: %w", err)
+		return fmt.Errorf("opening the log: %w", err)
 	}
 	s.life.started("the log's client", s.log.Close)
 	s.ingest = s.log.Describe()
@@ -49,17 +56,17 @@ func open(ctx context.Context, q *cli.Request, d *dataDir) (s *services, err err
 		s.ingest += " (embedded)"
 	}
 	if _, err = s.standin(ctx, sol.ServeKind, sol.Serve, q, d); err != nil {
-		return nil, err
+		return err
 	}
 	if s.store, err = sol.Serve.Open(ctx, env); err != nil {
-		return nil, fmt.Errorf("opening the store: %w", err)
+		return fmt.Errorf("opening the store: %w", err)
 	}
 	s.life.started("the store", s.store.Close)
 	if s.dead, err = openDeadLetters(ctx, q, d, env); err != nil {
-		return nil, err
+		return err
 	}
 	s.life.started("the dead letters", s.dead.Close)
-	return s, nil
+	return nil
 }
 
 // addressed is what log and store configurations have in common.
@@ -102,6 +109,11 @@ func openDeadLetters(ctx context.Context, q *cli.Request, d *dataDir, env connec
 }
 
 func (s *services) prepareLog(ctx context.Context) error {
+	if s.elsewhere {
+		if err := s.capturedHub(ctx); err != nil {
+			return err
+		}
+	}
 	n, err := s.log.Prepare(ctx)
 	if err != nil {
 		return fmt.Errorf("preparing the log: %w", err)

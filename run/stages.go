@@ -69,6 +69,10 @@ func Simulate(ctx context.Context, q cli.Request) (out *cli.Outcome, err error) 
 
 // Process works as a member of the consumer group until ctx ends.
 func Process(ctx context.Context, q cli.Request) error {
+	if q.Solution.ProcessKind == captureKind {
+		return usage("`millrace run "+q.Solution.Name+"` sets it up and watches it; `millrace simulate` and `millrace verify` work alone",
+			"there is no worker to start: Capture is the work of Event Hubs itself")
+	}
 	if err := needAddress(&q); err != nil {
 		return err
 	}
@@ -134,6 +138,7 @@ func Query(ctx context.Context, q cli.Request, text string) (connector.Rows, err
 	} else if q.Solution.Serve.Address() == "" {
 		return nil, usage("give the run's --data-dir, or the store's address in the environment", "there is no store to ask")
 	}
+	fixArchive(q.Solution)
 	store, err := q.Solution.Serve.Open(ctx, env)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)

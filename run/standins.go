@@ -53,25 +53,3 @@ func captured(c *process.CaptureConfig, store *archive.Config) *hub.CaptureSpec 
 	return &hub.CaptureSpec{Enabled: true, SkipEmpty: c.SkipEmpty, Interval: time.Duration(c.Interval), SizeLimit: int64(c.SizeLimit),
 		NameFormat: c.NameFormat, Codec: c.AvroCodec(), Container: store.Container}
 }
-
-// checkCapture refuses sections that do not fit together: the service writes
-// what the store is to read.
-func checkCapture(sol *solution.Solution) error {
-	capture, ok := sol.Process.(*process.CaptureConfig)
-	if !ok {
-		return nil
-	}
-	log, fromHub := sol.Ingest.(*eventhubs.Config)
-	store, toArchive := sol.Serve.(*archive.Config)
-	switch {
-	case !fromHub:
-		return usage("say ingest.kind: eventhubs", "process.kind capture needs Event Hubs, not %s", sol.IngestKind)
-	case !toArchive:
-		return usage("say serve.kind: archive", "process.kind capture writes an archive, not %s", sol.ServeKind)
-	case log.Hub != store.Hub:
-		return usage("give both the same name", "ingest.hub is %q but serve.hub is %q: the archive would be another hub's", log.Hub, store.Hub)
-	case capture.NameFormat != store.NameFormat:
-		return usage("give both the same format", "process.nameFormat and serve.nameFormat differ: the files would not be found")
-	}
-	return nil
-}

@@ -18,7 +18,7 @@ const watchEvery = 5 * time.Second
 
 // Metrics prints what goes into and out of a running solution's log, until ctx
 // ends. It looks from outside, at the log's ends and the positions that the
-// workers' group commits, so sizes in bytes are not known to it.
+// workers' group commits (or those that the archive of Capture has), so sizes in bytes are not known to it.
 func Metrics(ctx context.Context, q cli.Request) (err error) {
 	if err := needAddress(&q); err != nil {
 		return err
@@ -29,32 +29,47 @@ func Metrics(ctx context.Context, q cli.Request) (err error) {
 		if err := d.read(q.Run, q.Solution.Name); err != nil {
 			return err
 		}
-		env.Run = d.manifest.Run
+		env.Run, env.DataDir = d.manifest.Run, d.file("store")
 	}
 	log, err := q.Solution.Ingest.Open(ctx, env)
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	return watch(ctx, log, groupName(&q), watchEvery, q.Out)
+	positions := func(ctx context.Context) (map[int32]int64, error) { return log.Committed(ctx, groupName(&q)) }
+	if q.Solution.ProcessKind == captureKind {
+		if err := errors.Join(checkCapture(q.Solution), needArchive(q.Solution)); err != nil {
+			return err
+		}
+		fixArchive(q.Solution)
+		store, err := q.Solution.Serve.Open(ctx, env)
+		if err != nil {
+			return fmt.Errorf("opening the archive: %w", err)
+		}
+		defer func() { _ = store.Close() }() // only read from
+		positions = store.(archived).Positions
+	}
+	return watch(ctx, log, positions, watchEvery, q.Out)
 }
 
-func watch(ctx context.Context, log connector.Log, group string, every time.Duration, out io.Writer) error {
+func watch(ctx context.Context, log connector.Log, positions func(context.Context) (map[int32]int64, error),
+	every time.Duration, out io.Writer) error {
 	backlog := ingest.NewBacklog(log)
-	for _, line := range report.TableHeader(report.Style{}) {
-		fmt.Fprintln(out, line)
-	}
 	var was, stored int64
 	for first := true; ; first = false {
-		committed, err := log.Committed(ctx, group)
+		at, err := positions(ctx)
 		if err != nil {
 			return err
 		}
-		behind, end, err := backlog.Measure(ctx, committed)
+		behind, end, err := backlog.Measure(ctx, at)
 		if err != nil {
 			return err
 		}
-		if !first {
+		if first {
+			for _, line := range report.TableHeader(report.Style{}) {
+				fmt.Fprintln(out, line)
+			}
+		} else {
 			row := report.Interval{At: time.Now().UTC(), In: end - was, Out: end - behind - stored,
 				BytesIn: -1, BytesOut: -1, Backlog: behind}
 			if _, err := fmt.Fprintln(out, report.TableRow(&row, every.Seconds(), nil)); err != nil {

@@ -53,7 +53,7 @@ func newProcessing(q *cli.Request, d *dataDir, s *services) (processing, error) 
 		return newWorker(q, d, s)
 	}
 	// checkCapture has seen to it that it is one.
-	return newCapturing(s.log, s.store.(archived)), nil
+	return newCapturing(s.log, s.store.(archived), q.Solution.Process.(*process.CaptureConfig).Interval.D(), q.Log), nil
 }
 
 // newWorker makes a worker over services that have been prepared.

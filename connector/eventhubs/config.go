@@ -176,6 +176,19 @@ func (c *Config) OpenDeadLetters(_ context.Context, env connector.Env, suffix st
 	return newDeadLetters(*c, e, env, withRun(c.Hub, env.Run)+"-"+strings.TrimPrefix(suffix, "-")), nil
 }
 
+// FixedHub is the hub that the connection string names (EntityPath), which is
+// used whatever the configuration and the run are called; "" if it names none.
+func (c *Config) FixedHub() string {
+	if c.ConnectionString == "" {
+		return ""
+	}
+	a, err := parseAddress(c)
+	if err != nil {
+		return ""
+	}
+	return a.hub
+}
+
 // HubOf is the name of a run's hub, unless the connection string fixes one.
 func (c *Config) HubOf(run string) string { return withRun(c.Hub, run) }
 

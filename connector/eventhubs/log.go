@@ -84,6 +84,15 @@ func (l *hubLog) Prepare(ctx context.Context) (int, error) {
 	return n, nil
 }
 
+// Exists tells whether the hub is there, without making it.
+func (l *hubLog) Exists(ctx context.Context) (bool, error) {
+	_, err := l.properties(ctx)
+	if err != nil && faultOf(err) == missing {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // properties asks for the hub.
 func (l *hubLog) properties(ctx context.Context) (props azeventhubs.EventHubProperties, err error) {
 	err = l.e.repeat(ctx, "looking for hub "+l.hub, func(ctx context.Context) error {
