@@ -73,8 +73,8 @@ type Cluster struct {
 	byName     map[string]*Namespace
 
 	// admin is held while entities are created, changed or deleted, and
-	// while the list of topics is read; before mu.
-	admin sync.Mutex
+	// while the list of topics is read, see hold; before mu.
+	admin chan struct{}
 
 	complained atomic.Int64 // when the log's absence was last logged, Unix seconds
 
@@ -93,7 +93,7 @@ func Open(ctx context.Context, o Options) (_ *Cluster, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Cluster{opts: o, log: o.Log, closing: make(chan struct{}), changed: make(chan struct{}), patience: patience, timeout: appendTimeout,
+	c := &Cluster{opts: o, log: o.Log, closing: make(chan struct{}), changed: make(chan struct{}), admin: make(chan struct{}, 1), patience: patience, timeout: appendTimeout,
 		hubs: map[string]*Hub{}, byName: map[string]*Namespace{}, unlock: func() error { return nil }}
 	if err := c.addNamespaces(); err != nil {
 		return nil, err
@@ -202,6 +202,20 @@ func (c *Cluster) reach(ctx context.Context) error {
 	}
 	return nil
 }
+
+// hold waits for its turn to work on the entities. While the log is away each turn
+// takes long, and who gives up must not wait for those before.
+func (c *Cluster) hold(ctx context.Context) error {
+	select {
+	case c.admin <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return c.explain(ctx.Err(), "waiting for another request about the hubs")
+	}
+}
+
+// letGo ends what hold began.
+func (c *Cluster) letGo() { <-c.admin }
 
 func (c *Cluster) createConfigured(ctx context.Context) error {
 	if err := c.list(ctx, 0); err != nil {

@@ -64,3 +64,9 @@ func Compressed(batch []byte, codec int16, c kgo.Compressor) []byte {
 	Checksum(out)
 	return out
 }
+
+// Hold keeps others from working on the entities.
+func (c *Cluster) Hold() (letGo func()) {
+	c.admin <- struct{}{}
+	return c.letGo
+}

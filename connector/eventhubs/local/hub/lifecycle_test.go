@@ -159,6 +159,25 @@ func TestTransactions(t *testing.T) {
 	})
 }
 
+// Who gives up does not wait for those whose turn it is, which takes long while the
+// log is away.
+func TestGivingUp(t *testing.T) {
+	t.Parallel()
+	c := open(t, hub.Options{Brokers: []string{startLog(t, t.TempDir(), 0).Address()}})
+	ns := c.Default()
+	newHub(t, ns, "h", 1)
+	defer c.Hold()()
+	ctx, cancel := context.WithCancel(testContext(t))
+	cancel()
+	_, create := ns.CreateHub(ctx, hub.Spec{Name: "another"})
+	_, find := ns.Hub(ctx, "another")
+	for what, err := range map[string]error{"create": create, "find": find, "group": ns.CreateGroup(ctx, "h", "g"), "delete": ns.DeleteHub(ctx, "h")} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 // Two clusters on one state file would undo each other's changes.
 func TestStateFileIsOnesOwn(t *testing.T) {
 	t.Parallel()

@@ -161,8 +161,10 @@ func (n *Namespace) CreateHub(ctx context.Context, spec Spec) (*Hub, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	c := n.cluster
-	c.admin.Lock()
-	defer c.admin.Unlock()
+	if err := c.hold(ctx); err != nil {
+		return nil, err
+	}
+	defer c.letGo()
 	if err := c.listLocked(ctx, 0); err != nil {
 		return nil, err
 	}
@@ -328,8 +330,10 @@ func (n *Namespace) change(ctx context.Context, name string, edit func(*hubState
 		return err
 	}
 	c := n.cluster
-	c.admin.Lock()
-	defer c.admin.Unlock()
+	if err := c.hold(ctx); err != nil {
+		return err
+	}
+	defer c.letGo()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.state.Namespaces[n.key()][h.name]
@@ -392,8 +396,10 @@ func (n *Namespace) DeleteHub(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	c := n.cluster
-	c.admin.Lock()
-	defer c.admin.Unlock()
+	if err := c.hold(ctx); err != nil {
+		return err
+	}
+	defer c.letGo()
 	if c.hubOf(h.topic) != h {
 		return n.noHub(name) // deleted by somebody else meanwhile
 	}

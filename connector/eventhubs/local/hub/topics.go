@@ -30,8 +30,10 @@ const (
 // list brings the hubs up to date with the log's topics, unless that was done
 // within maxAge.
 func (c *Cluster) list(ctx context.Context, maxAge time.Duration) error {
-	c.admin.Lock()
-	defer c.admin.Unlock()
+	if err := c.hold(ctx); err != nil {
+		return err
+	}
+	defer c.letGo()
 	return c.listLocked(ctx, maxAge)
 }
 
