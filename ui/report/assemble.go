@@ -170,6 +170,9 @@ func intervals(samples []metrics.Sample, v *verify.Verdict) []Interval {
 	for i := range out {
 		x := &out[i]
 		from, to := at(samples, x.At), at(samples, x.At.Add(step))
+		if i == len(out)-1 {
+			to = last // what was counted after the last row was stored
+		}
 		if simulated || v == nil {
 			x.In = to.Acked - from.Acked
 		}
