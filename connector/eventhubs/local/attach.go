@@ -223,10 +223,10 @@ func forceDetach(l link, err *amqp.Error) {
 		end.s.forget(end)
 		c.settleAll() // nothing may follow about its deliveries
 		c.send(end.s.channel, &amqp.Detach{Handle: end.handle, Closed: true, Error: err})
-		c.log.Info("a link was detached", "link", clip(end.name, 80), "address", clip(end.path, 200), "error", err)
 	}
 	c.mu.Unlock()
 	if was {
+		c.log.Info("a link was detached", "link", clip(end.name, 80), "address", clip(end.path, 200), "error", err)
 		l.drop()
 	}
 }

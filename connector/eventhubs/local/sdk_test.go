@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"millrace/connector/eventhubs/local"
+	"millrace/connector/eventhubs/local/amqp"
 	"millrace/connector/eventhubs/local/hub"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -165,10 +166,11 @@ func TestReadingManyEvents(t *testing.T) {
 	t.Parallel()
 	const n = 100_000
 	w := start(t, nil)
-	send(t, w.producer(t, "single"), nil, "event number ", n)
-	pc := open(t, w.consumer(t, "single", "$Default"), "0", nil)
+	put(t, hubOf(t, w, "single"), "event number ", n)
+	many := azeventhubs.PartitionClientOptions{StartPosition: earliest(), Prefetch: 3000} // fewer waits for credit
+	pc := open(t, w.consumer(t, "single", "$Default"), "0", &many)
 	for i, e := range receive(t, pc, n) {
-		if string(e.Body) != fmt.Sprint("event number ", i) || e.SequenceNumber != int64(i) {
+		if string(e.Body) != "event number "+strconv.Itoa(i) || e.SequenceNumber != int64(i) {
 			t.Fatalf("event %d is %q with sequence number %d", i, e.Body, e.SequenceNumber)
 		}
 	}
@@ -176,6 +178,26 @@ func TestReadingManyEvents(t *testing.T) {
 	pc = open(t, w.consumer(t, "single", "$Default"), "0", &azeventhubs.PartitionClientOptions{StartPosition: earliest(), Prefetch: -1})
 	if got := receive(t, pc, 2500); string(got[2499].Body) != "event number 2499" {
 		t.Errorf("with credit by hand, the last event is %q", got[2499].Body)
+	}
+}
+
+// put appends events as send does, but straight to the log.
+func put(t testing.TB, h *hub.Hub, prefix string, n int) {
+	t.Helper()
+	done := make(chan error, 1+n/1000)
+	for i := 0; i < n; i += 1000 {
+		events := make([]amqp.Message, min(1000, n-i))
+		for j := range events {
+			events[j].Body = amqp.AppendData(nil, prefix+strconv.Itoa(i+j))
+		}
+		if err := h.Append(patient(t), 0, events, func(_ int64, err error) { done <- err }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 0; i < n; i += 1000 {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

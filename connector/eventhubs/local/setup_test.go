@@ -198,7 +198,7 @@ func receive(t testing.TB, pc *azeventhubs.PartitionClient, n int) []*azeventhub
 	t.Helper()
 	var all []*azeventhubs.ReceivedEventData
 	for len(all) < n {
-		events, err := tryReceive(pc, min(n-len(all), 300), patience)
+		events, err := tryReceive(pc, min(n-len(all), 3000), patience)
 		if err != nil {
 			t.Fatalf("after %d of %d events: %v", len(all), n, err)
 		}
