@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"millrace/connector/blob"
+	"millrace/connector/eventhubs/local/hub"
 	"millrace/internal/testservice"
 )
 
@@ -179,7 +180,7 @@ func TestDamagedState(t *testing.T) {
 			t.Fatalf("%+v, %v", st, err)
 		}
 		file := b.states.(stateFile)
-		if err := file.replace([]byte(`{"version":1,"next":`)); err != nil {
+		if err := hub.ReplaceFile(string(file), []byte(`{"version":1,"next":`)); err != nil {
 			t.Fatal(err)
 		}
 		b.log.append("a")
@@ -190,7 +191,7 @@ func TestDamagedState(t *testing.T) {
 		if b.logs.count("reading the state of Capture") == 0 {
 			t.Errorf("log %v", b.logs.lines)
 		}
-		if err := file.replace([]byte(`{"version":9}`)); err != nil {
+		if err := hub.ReplaceFile(string(file), []byte(`{"version":9}`)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := file.load(); err == nil || !strings.Contains(err.Error(), "version 9") {
@@ -206,7 +207,7 @@ func FuzzState(f *testing.F) {
 	f.Add(binary.BigEndian.AppendUint64(nil, 1))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file := stateFile(t.TempDir() + "/s")
-		if err := file.replace(data); err != nil {
+		if err := hub.ReplaceFile(string(file), data); err != nil {
 			t.Fatal(err)
 		}
 		st, err := file.load()

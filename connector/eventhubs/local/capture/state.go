@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"millrace/connector/eventhubs/local/hub"
 )
 
 const stateVersion = 1
@@ -91,33 +92,10 @@ func (f stateFile) save(s *state) error {
 	s.Version = stateVersion
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err == nil {
-		err = f.replace(append(data, '\n'))
+		err = hub.ReplaceFile(string(f), append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("writing the state of Capture to %s: %w", string(f), err)
 	}
 	return nil
-}
-
-func (f stateFile) replace(data []byte) error {
-	temp := string(f) + ".new"
-	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, string(f)); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(string(f)))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -50,7 +51,7 @@ type progressOf struct {
 func (p *progressOf) add(host, hub, group, partition, sequence string) {
 	// The host of a local service is an address or the namespace's name with
 	// something behind it.
-	if label, rest, ok := strings.Cut(host, "."); ok && rest != "" && label != "127" && !strings.EqualFold(label, p.namespace) {
+	if label, rest, ok := strings.Cut(host, "."); ok && rest != "" && !isAddress(host) && !strings.EqualFold(label, p.namespace) {
 		return
 	}
 	n, err := strconv.ParseInt(sequence, 10, 64)
@@ -67,6 +68,14 @@ func (p *progressOf) add(host, hub, group, partition, sequence string) {
 	}
 	// A checkpoint names the last event that was worked on.
 	p.groups[key][int32(id)] = max(p.groups[key][int32(id)], n+1)
+}
+
+// isAddress tells whether host is an IP address, with or without a port.
+func isAddress(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return net.ParseIP(host) != nil
 }
 
 func (p *progressOf) list() []web.Progress {

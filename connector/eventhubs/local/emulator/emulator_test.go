@@ -182,7 +182,7 @@ func TestCheckpointsInAFolder(t *testing.T) {
 	write("127.0.0.1/orders/$Default/checkpoint/1", at(7))
 	write("localhost%3A5672/Orders/$default/checkpoint/1", at(9))
 	write("other.servicebus.windows.net/orders/$Default/checkpoint/1", at(99))
-	write("127.0.0.1/orders/billing/checkpoint/2", at(0))
+	write("192.168.7.1/orders/billing/checkpoint/2", at(0))
 	write("127.0.0.1/orders/billing/checkpoint/3", "{")
 	write("127.0.0.1/orders/billing/checkpoint/x", at(1))
 	write("127.0.0.1/orders/billing/ownership/2", at(5))

@@ -91,7 +91,7 @@ func (s *state) save(file string) error {
 	}
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err == nil {
-		err = replaceFile(file, append(data, '\n'))
+		err = ReplaceFile(file, append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("writing the hubs' state file: %w", err)
@@ -99,20 +99,15 @@ func (s *state) save(file string) error {
 	return nil
 }
 
-func replaceFile(file string, data []byte) (err error) {
-	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, filepath.Base(file)+".*.new")
+// ReplaceFile replaces a file by another content, or leaves it as it was; when it
+// returns nil, the content survives a power cut. One at a time may replace a file:
+// what a killed process has begun is at file.new, which the next one takes.
+func ReplaceFile(file string, data []byte) error {
+	temp := file + ".new"
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
 	_, err = f.Write(data)
 	if err == nil {
 		err = f.Sync()
@@ -120,10 +115,10 @@ func replaceFile(file string, data []byte) (err error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), file); err != nil {
+	if err := os.Rename(temp, file); err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
+	d, err := os.Open(filepath.Dir(file))
 	if err != nil {
 		return err
 	}
