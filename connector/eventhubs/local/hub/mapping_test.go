@@ -415,17 +415,17 @@ func TestAnswersAgreeWithTheClient(t *testing.T) {
 	for round := range 500 {
 		var f kmsg.FetchResponseTopicPartition
 		next := r.Int64N(100)
-		start := next
+		start, first := next, int64(1) // first is the size of the first batch
 		open := map[int64]int64{} // where each producer's transaction began
 		for range r.IntN(12) {
 			producer := int64(r.IntN(3))
-			first, inTx := open[producer]
+			began, inTx := open[producer]
 			if inTx && r.IntN(3) == 0 {
 				kind := int16(r.IntN(2))
 				key := kmsg.ControlRecordKey{Type: kmsg.ControlRecordKeyType(kind)}
 				f.RecordBatches = append(f.RecordBatches, rawBatch(next, 0x30, producer, kmsg.Record{Key: key.AppendTo(nil), Value: []byte{0, 0, 0, 0, 0, 0}})...)
 				if kind == 0 {
-					f.AbortedTransactions = append(f.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: producer, FirstOffset: first})
+					f.AbortedTransactions = append(f.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: producer, FirstOffset: began})
 				}
 				delete(open, producer)
 				next++
@@ -452,14 +452,19 @@ func TestAnswersAgreeWithTheClient(t *testing.T) {
 				raw = hub.Compressed(raw, codec, compressors[codec])
 			}
 			f.RecordBatches = append(f.RecordBatches, raw...)
+			if next == start {
+				first = int64(len(records))
+			}
 			next += int64(len(records))
 		}
 		// What is still open is beyond the last stable offset and not part
 		// of an answer to a reader of what is committed.
-		for producer, first := range open {
-			f.AbortedTransactions = append(f.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: producer, FirstOffset: first})
+		for producer, began := range open {
+			f.AbortedTransactions = append(f.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: producer, FirstOffset: began})
 		}
-		from := start + r.Int64N(4)
+		// The log answers from the batch on that has the position, and names no
+		// transaction that ended before.
+		from := start + r.Int64N(first)
 		if r.IntN(4) == 0 && len(f.RecordBatches) > 0 {
 			f.RecordBatches = f.RecordBatches[:len(f.RecordBatches)-1] // the last batch is cut off
 		}
