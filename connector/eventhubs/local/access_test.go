@@ -289,7 +289,7 @@ func TestManyTokens(t *testing.T) {
 			return status
 		}
 	}
-	if s := put("passing", 2*time.Second); s != int32(202) {
+	if s := put("passing", 5*time.Second); s != int32(202) {
 		t.Fatalf("status %v", s)
 	}
 	for i := range 999 {

@@ -72,8 +72,8 @@ func (p *producer) deliver(payload []byte) {
 func (p *producer) appended(id uint32, settled bool, first int32, n int, err error) {
 	c := p.s.c
 	var told *amqp.Error
+	p.numbered.answered(first, err == nil)
 	if err != nil {
-		p.numbered.fail(first)
 		told = fromLog(c, p.path, err)
 		if errors.Is(err, hub.ErrInvalid) {
 			told = amqpError(condArgumentError, "%v", err)

@@ -139,7 +139,7 @@ func timing(tm local.Timing) func(*local.Options, *hub.Options) {
 
 func TestHeartbeatsAndSilence(t *testing.T) {
 	t.Parallel()
-	w := start(t, timing(local.Timing{IdleTimeout: 300 * time.Millisecond}))
+	w := start(t, timing(local.Timing{IdleTimeout: 2 * time.Second}))
 	c := dialRaw(t, w)
 	c.open(func(o *amqp.Open) { o.IdleTimeout = ptr(uint32(200)) })
 	beats := 0
@@ -179,7 +179,7 @@ func TestHeartbeatsAndSilence(t *testing.T) {
 
 func TestIdleConnectionsAndLinksAreClosed(t *testing.T) {
 	t.Parallel()
-	w := start(t, timing(local.Timing{NoLinks: 300 * time.Millisecond, AfterLinks: 500 * time.Millisecond, IdleLink: 400 * time.Millisecond}))
+	w := start(t, timing(local.Timing{NoLinks: 2 * time.Second, AfterLinks: 500 * time.Millisecond, IdleLink: 400 * time.Millisecond}))
 	forced := func(c *raw) {
 		t.Helper()
 		if err := get[amqp.Close](c).Error; err == nil || err.Condition != amqp.ErrorConnectionForced || !strings.Contains(err.Description, "inactive") {

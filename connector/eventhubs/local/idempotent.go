@@ -47,6 +47,9 @@ type numbering struct {
 	// seen: last is of an event that came in here, not what a client said.
 	seen  bool
 	owner *producer
+	// pending are the first numbers of the appends, and how many events they
+	// have, of which the log has not said yet what became of them.
+	pending map[int32]int
 }
 
 func newNumberedProducers() *numberedProducers {
@@ -109,11 +112,11 @@ func (all *numberedProducers) of(k numberedKey) *numbering {
 			if len(all.m) < maxNumbered {
 				break
 			}
-			if o.owner == nil {
+			if o.owner == nil && len(o.pending) == 0 {
 				delete(all.m, old)
 			}
 		}
-		n = &numbering{all: all, id: k.id}
+		n = &numbering{all: all, id: k.id, pending: map[int32]int{}}
 		all.m[k] = n
 	}
 	return n
@@ -153,6 +156,9 @@ func (p *producer) number() (first int32, duplicate bool, failed *amqp.Error) {
 	switch {
 	case n.owner != p:
 		return 0, false, amqpError(condProducerEpochStolen, "Another producer took over.")
+	case n.underWay(first, len(p.events)):
+		// If the log does not take them, they must be sent again.
+		return 0, false, amqpError(condServerBusy, "The events from the sequence number '%d' on are being stored. Please wait 4 seconds and try again.", first)
 	case !n.seen || first == after(n.last, 1):
 		return first, false, nil
 	case int64(first)+int64(len(p.events))-1 <= int64(n.last):
@@ -166,6 +172,17 @@ func after(number int32, n int) int32 {
 	return int32((int64(number) + int64(n)) & math.MaxInt32)
 }
 
+// underWay tells whether any of the events from first on were given to the log,
+// which has not answered yet. all.mu is held.
+func (n *numbering) underWay(first int32, events int) bool {
+	for f, m := range n.pending {
+		if int64(f) < int64(first)+int64(events) && int64(first) < int64(f)+int64(m) {
+			return true
+		}
+	}
+	return false
+}
+
 // accept notes that n events from first on were given to the log.
 func (n *numbering) accept(first int32, events int) {
 	if n == nil {
@@ -173,16 +190,18 @@ func (n *numbering) accept(first int32, events int) {
 	}
 	n.all.mu.Lock()
 	n.last, n.seen = after(first, events-1), true
+	n.pending[first] = events
 	n.all.mu.Unlock()
 }
 
-// fail notes that the events from first on are not in the log.
-func (n *numbering) fail(first int32) {
+// answered notes whether the events from first on are in the log.
+func (n *numbering) answered(first int32, stored bool) {
 	if n == nil {
 		return
 	}
 	n.all.mu.Lock()
-	if n.last >= first {
+	delete(n.pending, first)
+	if !stored && n.last >= first {
 		n.last = first - 1
 	}
 	n.all.mu.Unlock()

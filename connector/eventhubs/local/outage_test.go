@@ -158,3 +158,33 @@ func TestConnectionsBlockedByTheLog(t *testing.T) {
 	}
 	w.startLog(t)
 }
+
+// Events that are sent again while it is not known yet whether the log has them
+// are not acknowledged for that: they might be lost.
+func TestNumberedEventsThatAreUnderWay(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	c := dialRaw(t, w)
+	c.open(nil)
+	c.begin(0, 5000)
+	a := senderAttach(0, "single/Partitions/0")
+	a.DesiredCapabilities = []amqp.Symbol{"com.microsoft:idempotent-producer"}
+	c.put(0, a)
+	get[amqp.Attach](c)
+	get[amqp.Flow](c)
+	event := message("once", amqp.Map{{Key: amqp.Symbol("com.microsoft:producer-sequence-number"), Value: int32(1)}})
+	w.stopLog(t)
+	c.transfer(0, 0, 0, 0, event, 1000)
+	c.transfer(0, 0, 1, 0, event, 1000)
+	if err := c.rejected(); err.Condition != "com.microsoft:server-busy" {
+		t.Error(err)
+	}
+	w.startLog(t)
+	c.accepted(0)
+	c.transfer(0, 0, 2, 0, event, 1000)
+	c.accepted(2)
+	info, err := hubOf(t, w, "single").Partition(patient(t), 0)
+	if err != nil || info.End != 1 {
+		t.Errorf("the log ends at %d, %v", info.End, err)
+	}
+}

@@ -92,7 +92,7 @@ func TestTokensEnd(t *testing.T) {
 		}
 	}
 	c.credit(0, 1, 0, 10, nil)
-	m := append([]byte(nil), tokenMessage("telemetry", signed(w, "telemetry", "k", 2*time.Second))...)
+	m := append([]byte(nil), tokenMessage("telemetry", signed(w, "telemetry", "k", 5*time.Second))...)
 	c.transfer(0, 0, 0, 0, m, 60_000)
 	c.accepted(0)
 	c.delivery()

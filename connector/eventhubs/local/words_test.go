@@ -154,13 +154,20 @@ func TestNumbersOfFailedAppends(t *testing.T) {
 	n := all.of(numberedKey{id: 7})
 	n.accept(1, 10)
 	n.accept(11, 5)
-	n.fail(11)
+	if n.underWay(16, 5) || !n.underWay(5, 1) || !n.underWay(15, 3) || n.underWay(0, 1) {
+		t.Error("what is under way is mistaken")
+	}
+	n.answered(1, true)
+	n.answered(11, false)
+	if n.underWay(1, 100) {
+		t.Error("something is still under way")
+	}
 	if n.last != 10 {
 		t.Errorf("last number %d", n.last)
 	}
 	var none *numbering
 	none.accept(1, 1)
-	none.fail(1)
+	none.answered(1, false)
 	// Those in use are kept, the others make room.
 	n.owner = &producer{}
 	for i := range 2 * maxNumbered {
