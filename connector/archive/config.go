@@ -104,3 +104,19 @@ func (c *Config) Open(ctx context.Context, env connector.Env) (connector.Store, 
 	}
 	return &Store{cfg: *c, hub: hub, names: names, bucket: bucket, env: env, ends: make(map[string]end)}, nil
 }
+
+// Ping tells whether the archive can be reached and read, without creating
+// anything. A container that is missing is an empty archive.
+func (c *Config) Ping(ctx context.Context, env connector.Env) error {
+	store, err := c.Open(ctx, env)
+	if err != nil {
+		return err
+	}
+	s := store.(*Store)
+	found := errors.New("there is something")
+	err = s.bucket.List(ctx, s.names.prefix, func(blob.Info) error { return found })
+	if errors.Is(err, found) {
+		err = nil
+	}
+	return errors.Join(err, s.Close())
+}

@@ -261,7 +261,10 @@ func (d *deadLetters) Scan(ctx context.Context, fn func(*record.DeadLetter) erro
 		return err
 	}
 	var letters pieces = map[string]*record.DeadLetter{}
-	return d.log.read(ctx, 0, startAt(x.first, x.first), func(events []*azeventhubs.ReceivedEventData) (bool, error) {
+	return d.log.read(ctx, 0, startAt(x.first, x.first), x, func(events []*azeventhubs.ReceivedEventData) (bool, error) {
+		if len(events) == 0 {
+			return true, nil
+		}
 		for _, e := range events {
 			if e.SequenceNumber >= x.end {
 				return true, nil

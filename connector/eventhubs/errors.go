@@ -297,6 +297,9 @@ func detail(err error) string {
 		text = a.Description
 	}
 	text = strings.Join(strings.Fields(text), " ")
+	if _, said, ok := strings.Cut(text, " and description: "); ok && strings.HasPrefix(text, "rpc: failed, status code ") {
+		text = said // the number says less than what follows
+	}
 	if r := []rune(text); len(r) > 200 {
 		text = string(r[:200]) + "..."
 	}

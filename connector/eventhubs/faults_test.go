@@ -158,10 +158,33 @@ func TestMistakes(t *testing.T) {
 			if !errors.As(err, &h) && !errors.As(err, &u) {
 				t.Errorf("%v has no hint", err)
 			}
+			// Asking whether the service can be used finds the same.
+			ping := configFor(c.address).Ping(testContext(t), env)
+			if name == "partitions" {
+				c.want = "" // they are the run's business
+			}
+			if (ping == nil) != (c.want == "") || ping != nil && !strings.Contains(ping.Error(), c.want) {
+				t.Errorf("Ping: %v, want it to say %q", ping, c.want)
+			}
 			if strings.Contains(l.Describe(), "secret") {
 				t.Errorf("Describe shows the key: %s", l.Describe())
 			}
 		})
+	}
+}
+
+// A service that can be used is one whose hub may still have to be made, and
+// asking makes nothing.
+func TestPing(t *testing.T) {
+	t.Parallel()
+	s := start(t, options{})
+	c, env := configFor(s.Address()), testEnv(t)
+	if err := c.Ping(testContext(t), env); err != nil {
+		t.Error(err)
+	}
+	hubs, err := s.cluster.Namespaces()[0].Hubs(testContext(t))
+	if err != nil || len(hubs) != 0 {
+		t.Errorf("asking made %d hubs, %v", len(hubs), err)
 	}
 }
 

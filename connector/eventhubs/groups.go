@@ -54,8 +54,11 @@ func (l *hubLog) groupFor(ctx context.Context, group string) (string, error) {
 		}
 		if !exists {
 			used = defaultGroup
-			l.log.Warn("the consumer group does not exist and is not ours to make; $Default is used instead",
-				"hub", l.hub, "group", group, "error", refused)
+			about := []any{"hub", l.hub, "group", group}
+			if refused != nil {
+				about = append(about, "error", refused)
+			}
+			l.log.Warn("the consumer group does not exist and is not ours to make; $Default is used instead", about...)
 		}
 	}
 	l.mu.Lock()

@@ -2,6 +2,7 @@ package eventhubs
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -357,5 +358,59 @@ func TestValidate(t *testing.T) {
 	c.ThroughputUnits = 2
 	if l := c.RateLimits(); l.MessagesIn != 2000 || l.BytesIn != 2<<20 || l.MessagesOut != 8192 || l.BytesOut != 4<<20 || l.Units != 2 {
 		t.Errorf("limits of two units: %+v", l)
+	}
+}
+
+// Whoever looked an ownership up before the partition was lost writes no
+// checkpoint after it: the next owner may have written a later one.
+func TestLostPartitionsAreNotCheckpointed(t *testing.T) {
+	t.Parallel()
+	folder, err := newFolderStore(t.TempDir(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &source{log: &hubLog{e: &endpoint{address: address{host: "h"}}, hub: "hub"}, group: "g", stores: &stores{CheckpointStore: folder}}
+	s.runCtx, s.end = context.WithCancelCause(t.Context())
+	s.handler = revoked(func() {})
+	for _, lost := range []bool{false, true} {
+		partition := int32(0)
+		if lost {
+			partition = 1
+		}
+		s.owned = map[int32]*ownership{}
+		o := newOwnership(s, partition, 0)
+		o.offsets.begin(5, extent{end: 5, lastOffset: "4"})
+		o.leaving = true
+		s.owned[partition] = o
+		// The handler's writer is about to commit when the partition goes.
+		late := o
+		s.revoke([]*ownership{o}, lost)
+		if err := late.checkpoint(t.Context(), 5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	of, err := s.stores.positions(t.Context(), "h", "hub", "g")
+	if want := map[int32]int64{0: 5}; err != nil || !reflect.DeepEqual(of, want) {
+		t.Errorf("checkpoints %v, %v, want %v", of, err, want)
+	}
+}
+
+// revoked is a handler that owns nothing.
+type revoked func()
+
+func (revoked) Assign(context.Context, []int32) (map[int32]int64, error) { return nil, nil }
+func (revoked) Deliver(context.Context, *record.Batch) error             { return nil }
+func (r revoked) Revoke(context.Context, []int32, bool)                  { r() }
+
+// What the service says is not hidden behind the SDK's words for a code.
+func TestDetail(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"rpc: failed, status code 404 and description: There is no hub.": "There is no hub.",
+		"anything  else\n": "anything else",
+	} {
+		if got := detail(errors.New(text)); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
 	}
 }

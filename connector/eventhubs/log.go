@@ -93,6 +93,22 @@ func (l *hubLog) Exists(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
+// Ping tells whether the namespace answers and lets this user in. A hub that a
+// run would make need not be there.
+func (c *Config) Ping(ctx context.Context, env connector.Env) error {
+	e, err := c.endpoint(env)
+	if err != nil {
+		return err
+	}
+	l := newHubLog(*c, e, env)
+	defer l.Close()
+	exists, err := l.Exists(ctx)
+	if err == nil && !exists && l.fixed {
+		_, err = l.properties(ctx) // says so
+	}
+	return err
+}
+
 // properties asks for the hub.
 func (l *hubLog) properties(ctx context.Context) (props azeventhubs.EventHubProperties, err error) {
 	err = l.e.repeat(ctx, "looking for hub "+l.hub, func(ctx context.Context) error {

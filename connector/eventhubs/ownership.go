@@ -44,6 +44,9 @@ type ownership struct {
 	budget atomic.Int64 // bytes under way
 	end    atomic.Int64 // of the log, when last looked up
 	closed atomic.Bool
+	// forfeited: the partition is somebody else's, whose checkpoints must
+	// not be overwritten with older ones.
+	forfeited atomic.Bool
 
 	leaving bool // under source.mu: somebody revokes it
 
@@ -274,7 +277,7 @@ func (o *ownership) flush(ctx context.Context, now bool) error {
 	o.cp.Lock()
 	defer o.cp.Unlock()
 	at := o.cp.pending
-	if at < 0 || at == o.cp.written || !now && time.Since(o.cp.at) < checkpointEvery {
+	if o.forfeited.Load() || at < 0 || at == o.cp.written || !now && time.Since(o.cp.at) < checkpointEvery {
 		return nil
 	}
 	last, offset, ok := o.offsets.before(at)

@@ -15,6 +15,9 @@ const (
 	landing = 250 * time.Millisecond
 	// readBackPatience bounds one attempt at reading back.
 	readBackPatience = 10 * time.Second
+	// readBackTries is how often reading back may take longer than that: the
+	// partition may end in positions that hold no events (of a log below).
+	readBackTries = 3
 )
 
 // mark is a position that the partition had reached before a batch was sent.
@@ -42,8 +45,9 @@ func (s *sender) remark() {
 // identity of its first one has come since the mark. Batches are appended whole
 // and a partition's batches go one at a time, so that one event tells. It
 // reports false, too, where it may not read; the batch is then sent again, and
-// counted (Resent).
-func (s *sender) landed(first uint64, n int) (bool, error) {
+// counted (Resent). So it does at the last try, if what is there cannot be read
+// to its end.
+func (s *sender) landed(first uint64, n int, last bool) (bool, error) {
 	l := s.p.log
 	if !s.mark.known {
 		l.resent.Add(int64(n))
@@ -68,7 +72,7 @@ func (s *sender) landed(first uint64, n int) (bool, error) {
 		return found || e.SequenceNumber+1 >= x.end
 	})
 	if err != nil {
-		if f := faultOf(err); f == stolen || f == crowded || f.lasting() {
+		if f := faultOf(err); f == stolen || f == crowded || f.lasting() || last && ctx.Err() != nil && s.p.ctx.Err() == nil {
 			l.log.Debug("an answer was lost, and the partition cannot be read back; a batch may be in the hub twice",
 				"hub", l.hub, "partition", s.partition, "error", err)
 			l.resent.Add(int64(n))

@@ -70,6 +70,14 @@ func (r *receiver) next(ctx context.Context) ([]*azeventhubs.ReceivedEventData, 
 	return events, nil
 }
 
+// within is next with a bound: quiet says that it was reached, and nothing came.
+func (r *receiver) within(ctx context.Context, d time.Duration) (events []*azeventhubs.ReceivedEventData, quiet bool, err error) {
+	bounded, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	events, err = r.next(bounded)
+	return events, err != nil && bounded.Err() != nil && ctx.Err() == nil, err
+}
+
 func (r *receiver) close() { closeClient(r.pc) }
 
 // kafkaKey is the annotation in which the service shows the key of an event

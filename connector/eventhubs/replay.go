@@ -17,6 +17,12 @@ const (
 	// crowdedPatience is how long a reader waits for one of the five places
 	// that readers without an epoch have.
 	crowdedPatience = time.Minute
+	// silence is how long a reader waits for events that there must be
+	// before it looks whether there are any.
+	silence = 10 * time.Second
+	// tailEvents is how far from its end a partition is looked through for
+	// its last event, to begin with.
+	tailEvents = 64
 )
 
 // readLevel says how to read partition p outside any ownership: with the
@@ -47,7 +53,10 @@ func (l *hubLog) Replay(ctx context.Context, p int32, from, to int64, fn func(*r
 	if at > x.end {
 		return l.notThere(p, at, x)
 	}
-	return l.read(ctx, p, startAt(at, x.first), func(events []*azeventhubs.ReceivedEventData) (done bool, err error) {
+	return l.read(ctx, p, startAt(at, x.first), x, func(events []*azeventhubs.ReceivedEventData) (done bool, err error) {
+		if len(events) == 0 {
+			return to <= x.end, nil // the last positions hold no events
+		}
 		n := 0
 		for n < len(events) && events[n].SequenceNumber < to {
 			n++
@@ -63,8 +72,13 @@ func (l *hubLog) Replay(ctx context.Context, p int32, from, to int64, fn func(*r
 }
 
 // read calls fn with the events of a partition from a start position on, until
-// fn has enough. Faults that pass are waited out.
-func (l *hubLog) read(ctx context.Context, p int32, start azeventhubs.StartPosition,
+// fn has enough; with none if there are none left before the partition's end (as
+// x has it). Faults that pass are waited out.
+//
+// The service itself numbers events without gaps. A log that it is laid over may
+// use up numbers, though: a Kafka topic ends with a marker if its last events
+// were written by a transaction.
+func (l *hubLog) read(ctx context.Context, p int32, start azeventhubs.StartPosition, x extent,
 	fn func([]*azeventhubs.ReceivedEventData) (done bool, err error)) error {
 	doing := fmt.Sprintf("reading hub %s partition %d", l.hub, p)
 	group, level := l.readLevel(p)
@@ -76,12 +90,14 @@ func (l *hubLog) read(ctx context.Context, p int32, start azeventhubs.StartPosit
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	defer r.close()
+	defer func() { r.close() }()
 	began, fails := time.Now(), 0
+	reached := int64(-1) // the position behind what was read
 	for {
-		events, err := r.next(ctx)
+		events, quiet, err := r.within(ctx, silence)
 		if err == nil {
 			began, fails = time.Now(), 0
+			reached = events[len(events)-1].SequenceNumber + 1
 			if done, err := fn(events); done || err != nil {
 				return err
 			}
@@ -89,6 +105,28 @@ func (l *hubLog) read(ctx context.Context, p int32, start azeventhubs.StartPosit
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if quiet {
+			// One reader at a time: an owner's second would push out its
+			// first.
+			r.close()
+			none, err := l.nothingLeft(ctx, c, p, start, level, x, reached)
+			if err == nil && none {
+				if done, err := fn(nil); done || err != nil {
+					return err
+				}
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			// A fault of the second reader shows in the next one, too.
+			if reached >= 0 {
+				start = startAt(reached, x.first)
+			}
+			if r, err = newReceiver(c, p, start, level, replayBudget); err != nil {
+				return fmt.Errorf("%s: %w", doing, err)
+			}
+			continue
 		}
 		fails++
 		f := faultOf(l.counted(err))
@@ -104,6 +142,62 @@ func (l *hubLog) read(ctx context.Context, p int32, start azeventhubs.StartPosit
 			sleep(ctx, backoff(fails))
 		}
 	}
+}
+
+// nothingLeft tells whether a reader that has been silent has nothing left to
+// read before the end of x. Silence alone may be the service's, so a second
+// reader goes over the last events: what it brings, and that nothing follows,
+// is the answer.
+func (l *hubLog) nothingLeft(ctx context.Context, c *azeventhubs.ConsumerClient, p int32, start azeventhubs.StartPosition,
+	level *int64, x extent, reached int64) (bool, error) {
+	for back := int64(tailEvents); ; back *= 64 {
+		from := max(x.end-back, x.first)
+		tail, err := newReceiver(c, p, startAt(from, x.first), level, replayBudget)
+		if err != nil {
+			return false, err
+		}
+		last, err := lastOf(ctx, tail, x.end)
+		tail.close()
+		switch {
+		case err != nil:
+			return false, err
+		case last != nil:
+			l.log.Debug("the last positions of a partition hold no events", "hub", l.hub, "partition", p, "last", last.SequenceNumber, "end", x.end)
+			return !follows(last, start, reached), nil
+		case from == x.first:
+			return true, nil
+		}
+	}
+}
+
+// lastOf reads until nothing comes any more, or the end is reached, and returns
+// the last event; nil if there was none.
+func lastOf(ctx context.Context, r *receiver, end int64) (last *azeventhubs.ReceivedEventData, err error) {
+	for last == nil || last.SequenceNumber+1 < end {
+		events, quiet, err := r.within(ctx, silence)
+		switch {
+		case quiet:
+			return last, nil
+		case err != nil:
+			return nil, err
+		}
+		last = events[len(events)-1]
+	}
+	return last, nil
+}
+
+// follows tells whether an event is one that a reader from start on, which has
+// reached a position, has still to bring.
+func follows(e *azeventhubs.ReceivedEventData, start azeventhubs.StartPosition, reached int64) bool {
+	switch {
+	case e.SequenceNumber < reached:
+		return false
+	case start.SequenceNumber != nil:
+		return e.SequenceNumber > *start.SequenceNumber
+	case start.EnqueuedTime != nil:
+		return e.EnqueuedTime != nil && !e.EnqueuedTime.Before(*start.EnqueuedTime)
+	}
+	return true
 }
 
 // OffsetAt implements connector.Log. The service keeps milliseconds.
@@ -125,8 +219,10 @@ func (l *hubLog) OffsetAt(ctx context.Context, p int32, micros int64) (int64, er
 		return x.first, nil
 	}
 	at := x.end
-	err = l.read(ctx, p, since(time.UnixMilli(millis)), func(events []*azeventhubs.ReceivedEventData) (bool, error) {
-		at = events[0].SequenceNumber
+	err = l.read(ctx, p, since(time.UnixMilli(millis)), x, func(events []*azeventhubs.ReceivedEventData) (bool, error) {
+		if len(events) > 0 {
+			at = events[0].SequenceNumber
+		}
 		return true, nil
 	})
 	return at, err

@@ -249,11 +249,12 @@ func (s *sender) newBatch(limit uint64) (b *azeventhubs.EventDataBatch, err erro
 // send sends a batch. When the answer was lost, it looks in the hub for the
 // batch before it sends it again. That the service throttles is for the caller.
 func (s *sender) send(b *azeventhubs.EventDataBatch, first uint64) error {
-	unsure := false
+	unsure, looked := false, 0
 	var throttled error
 	err := s.persist("sending to", func() error {
 		if unsure {
-			if there, err := s.landed(first, int(b.NumEvents())); there || err != nil {
+			looked++
+			if there, err := s.landed(first, int(b.NumEvents()), looked >= readBackTries); there || err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -184,7 +185,11 @@ func (s *source) process(ctx context.Context, arrivals chan<- *azeventhubs.Proce
 			s.end(s.log.e.explain(err, "joining consumer group "+s.group+" of hub "+s.log.hub))
 			return
 		}
-		s.log.log.Debug("the processor could not start and is started again", "group", s.group, "error", err)
+		level := slog.LevelDebug
+		if n%10 == 0 {
+			level = slog.LevelWarn
+		}
+		s.log.log.Log(ctx, level, "the processor could not start and is started again", "group", s.group, "error", err)
 		sleep(ctx, backoff(n))
 	}
 }
@@ -370,7 +375,11 @@ func (s *source) revoke(gone []*ownership, lost bool) {
 		partitions = append(partitions, o.partition)
 	}
 	if lost {
-		// Nothing may be committed for them any more.
+		// Nothing may be committed for them any more, also by those who
+		// have looked them up already.
+		for _, o := range gone {
+			o.forfeited.Store(true)
+		}
 		s.disown(gone)
 	}
 	// Not runCtx: what was delivered is still to be stored and committed
