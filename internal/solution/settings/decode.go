@@ -158,7 +158,11 @@ func splitList(n *Node) *Node {
 func (t *Tree) Required(file string) {
 	t.walk(t.root, "", func(path string, f *field) {
 		if f.required && f.value.IsZero() {
-			t.problems.add(Origin{file, 1, 1}, "`%s` is missing", path)
+			p := &Problem{Origin: Origin{file, 1, 1}, Text: fmt.Sprintf("`%s` is missing", path)}
+			if len(f.env) > 0 {
+				p.Hint = f.envHint()
+			}
+			t.problems = append(t.problems, p)
 		}
 	})
 }

@@ -100,3 +100,13 @@ func isScalar(t reflect.Type) bool {
 // Literal is a value of any form, kept as it was written. Its only use is to
 // hold values for other options, as the scales of a solution do.
 type Literal struct{ Node *Node }
+
+// envHint names the variables that an option may be set by, of which there must
+// be one at least.
+func (f *field) envHint() string {
+	last := len(f.env) - 1
+	if last == 0 {
+		return "set the environment variable " + f.env[0]
+	}
+	return "set the environment variable " + strings.Join(f.env[:last], ", ") + " or " + f.env[last]
+}

@@ -256,7 +256,7 @@ func (t *Tree) SetText(path, text string, o Origin) {
 	if f.secret {
 		hint := "put it in a file that only you can read"
 		if len(f.env) > 0 {
-			hint = "set the environment variable " + f.env[0]
+			hint = f.envHint()
 		}
 		t.problems = append(t.problems, &Problem{Origin: o,
 			Text: fmt.Sprintf("%s is a secret, and a command line is visible to everybody on the machine", path), Hint: hint})
