@@ -9,6 +9,7 @@ import (
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
 
+	"millrace/connector/internal/ducktext"
 	"millrace/record"
 )
 
@@ -109,7 +110,7 @@ type rowThread struct {
 	clock  clock
 	event  record.Event
 	// texts are the columns of texts in the chunk that is being filled.
-	texts [columnCount]texts
+	texts [columnCount]ducktext.Column
 	// wanted are the columns that the statement asks for.
 	wanted [columnCount]bool
 	// body tells that one of those that come out of the body is wanted.
@@ -132,7 +133,7 @@ func (r *rows) FillChunk(local any, chunk duckdb.DataChunk) error {
 const chunkBytes = 4 << 20
 
 func (r *rows) fill(t *rowThread, chunk *duckdb.DataChunk) error {
-	shape, err := shapeOf(chunk)
+	shape, err := ducktext.Open(chunk, columnCount)
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (r *rows) fill(t *rowThread, chunk *duckdb.DataChunk) error {
 	}
 	for col := range t.texts {
 		if t.wanted[col] {
-			if err := t.texts[col].put(&shape, chunk, col); err != nil {
+			if err := shape.Put(col, &t.texts[col]); err != nil {
 				return err
 			}
 		}
@@ -178,11 +179,11 @@ func (r *rows) fill(t *rowThread, chunk *duckdb.DataChunk) error {
 }
 
 // begin prepares for a chunk.
-func (t *rowThread) begin(shape *chunkShape) {
+func (t *rowThread) begin(shape *ducktext.Chunk) {
 	t.body = false
 	for col := range t.wanted {
-		t.texts[col].reset()
-		t.wanted[col] = shape.vector(col) >= 0
+		t.texts[col].Reset()
+		t.wanted[col] = shape.Wants(col)
 		if t.wanted[col] && (col == colBody || col >= colEventID && col <= colBodyError) {
 			t.body = true
 		}
@@ -243,13 +244,13 @@ func (t *rowThread) write(w *chunkWriter, e *entry) {
 	}
 	if t.wanted[colSystem] {
 		c := &t.texts[colSystem]
-		c.bytes = e.appendSystem(c.bytes)
-		c.end(false)
+		c.Bytes = e.appendSystem(c.Bytes)
+		c.End(false)
 	}
 	if t.wanted[colProperties] {
 		c := &t.texts[colProperties]
-		c.bytes = e.appendProperties(c.bytes)
-		c.end(false)
+		c.Bytes = e.appendProperties(c.Bytes)
+		c.End(false)
 	}
 	w.text(colRaw, e.body)
 	if t.body {
@@ -326,7 +327,7 @@ func (w *chunkWriter) null(col int) {
 // text sets a text or bytes; nil is NULL.
 func (w *chunkWriter) text(col int, b []byte) {
 	if w.thread.wanted[col] {
-		w.thread.texts[col].add(b)
+		w.thread.texts[col].Add(b)
 		w.bytes += len(b)
 	}
 }

@@ -70,6 +70,7 @@ type duckFile struct {
 	writing sync.Mutex
 	conn    *sql.Conn // the writing connection
 	batch   *batch    // what millrace_batch() hands over
+	most    int64     // bytes that are merged at once; 0: all of a write
 	failed  error     // of the checkpoint before
 
 	checkpointAt  int64

@@ -58,6 +58,11 @@ func (d *duckDB) classify(doing string, err error) error {
 	case errors.Is(err, fs.ErrNotExist) && doing != "" && strings.HasPrefix(doing, "opening"):
 		return hint("run a solution with this data folder first", "there is no database %s", d.path)
 	}
+	if outOfMemory(err) {
+		err = firstLine(err) // what follows is advice for DuckDB's own users
+		return hint("start again with a larger memoryLimit of the store, which must hold a few thousand events; what was committed is safe, and the run continues from it",
+			"DuckDB has no memory left while %s", doing)
+	}
 	switch duckType(err) {
 	case duckdb.ErrorTypeTransaction:
 		// Another transaction of this process touched the same rows.
@@ -65,8 +70,6 @@ func (d *duckDB) classify(doing string, err error) error {
 	case duckdb.ErrorTypeConversion, duckdb.ErrorTypeOutOfRange, duckdb.ErrorTypeConstraint, duckdb.ErrorTypeInvalidInput:
 		// The content of a row, not the statement: statements are tested.
 		return &refusedError{fmt.Errorf("%s: %w", doing, err)}
-	case duckdb.ErrorTypeOutOfMemory:
-		return hint("raise memoryLimit of the store, or lower maxRows", "DuckDB has no memory left while %s", doing)
 	case duckdb.ErrorTypeFatal, duckdb.ErrorTypeInternal:
 		return hint("start again: what was committed is safe, and the run continues from it", "DuckDB has given up while %s", doing)
 	case duckdb.ErrorTypeCatalog:
@@ -97,6 +100,25 @@ func withoutStack(err error) error {
 	return &plainError{strings.TrimSpace(text), err}
 }
 
+// outOfMemory tells whether memory was exhausted, also where DuckDB calls it
+// something else: at a commit, and at a checkpoint, which is then fatal.
+func outOfMemory(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := err.Error()
+	return strings.Contains(text, "Out of Memory Error:") || strings.Contains(text, "failed to pin block") ||
+		strings.Contains(text, "failed to allocate data") || strings.Contains(text, "could not allocate block")
+}
+
+func firstLine(err error) error {
+	text, _, more := strings.Cut(err.Error(), "\n")
+	if !more {
+		return err
+	}
+	return &plainError{strings.TrimSpace(text), err}
+}
+
 // duckType is the type of DuckDB's error in err; the driver sometimes keeps
 // its text only.
 func duckType(err error) duckdb.ErrorType {
@@ -110,7 +132,6 @@ func duckType(err error) duckdb.ErrorType {
 	for prefix, t := range map[string]duckdb.ErrorType{
 		"TransactionContext Error": duckdb.ErrorTypeTransaction,
 		"Conversion Error":         duckdb.ErrorTypeConversion,
-		"Out of Memory Error":      duckdb.ErrorTypeOutOfMemory,
 		"FATAL Error":              duckdb.ErrorTypeFatal,
 		"IO Error":                 duckdb.ErrorTypeIO,
 	} {

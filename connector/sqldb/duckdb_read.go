@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -225,20 +226,45 @@ func (d *duckDB) queryOn(ctx context.Context, c *sql.Conn, text string) (*duckRo
 
 // onlyReads refuses everything but one statement that reads. The transaction
 // protects the tables; this is for what is outside of it (COPY TO, SET).
-func onlyReads(c driver.Conn, text string) (err error) {
-	stmt, err := c.Prepare(text)
-	if err != nil {
-		return fmt.Errorf("the query must be one valid statement: %w", err)
-	}
-	defer func() { err = errors.Join(err, stmt.Close()) }()
-	kind, err := stmt.(*duckdb.Stmt).StatementType()
+func onlyReads(c driver.Conn, text string) error {
+	kind, err := kindOf(c, text)
 	if err != nil {
 		return err
 	}
-	if kind != duckdb.STATEMENT_TYPE_SELECT && kind != duckdb.STATEMENT_TYPE_EXPLAIN {
+	if kind == duckdb.STATEMENT_TYPE_EXPLAIN {
+		// EXPLAIN ANALYZE runs what it explains.
+		explained := explain.FindStringSubmatch(text)
+		if explained == nil {
+			return errOnlyReads
+		}
+		if kind, err = kindOf(c, explained[1]); err != nil {
+			return err
+		}
+	}
+	if kind != duckdb.STATEMENT_TYPE_SELECT {
 		return errOnlyReads
 	}
 	return nil
+}
+
+// explain finds what is explained. What it does not know is refused: the
+// statement must be what DuckDB takes it for.
+var explain = regexp.MustCompile(`(?is)^\s*EXPLAIN\s+(?:ANALYZE\s+|\([\s\w,]*\)\s*)?([^\s;].*)$`)
+
+// kindOf tells what kind of statement text is. Prepare, unlike PrepareContext,
+// takes one statement only; that one would run all but the last of several.
+func kindOf(c driver.Conn, text string) (kind duckdb.StmtType, err error) {
+	stmt, err := c.Prepare(text)
+	var said *duckdb.Error
+	switch {
+	case errors.As(err, &said):
+		return kind, err
+	case err != nil:
+		// The driver's own words: there is none, or there are several.
+		return kind, errOnlyReads
+	}
+	defer func() { err = errors.Join(err, stmt.Close()) }()
+	return stmt.(*duckdb.Stmt).StatementType()
 }
 
 // duckRows are a query's rows; the connection is theirs.

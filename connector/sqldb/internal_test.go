@@ -194,20 +194,75 @@ func FuzzCopyReader(f *testing.F) {
 func TestClassifyDuckDB(t *testing.T) {
 	d := &duckDB{path: "/d/events.duckdb"}
 	for message, want := range map[string]string{
-		`IO Error: Could not set lock on file "/d/events.duckdb": Conflicting lock is held in /usr/bin/millrace (PID 4711) by user root.`: "/d/events.duckdb is already open in process 4711; several workers need PostgreSQL (SQL_URL)",
-		`IO Error: Could not write file "/d/events.duckdb": No space left on device`:                                                      "the disk of /d/events.duckdb is full",
-		`IO Error: Cannot open file "/d/events.duckdb": Read-only file system`:                                                            "/d/events.duckdb cannot be written",
-		`IO Error: Cannot open file "/d/events.duckdb": Permission denied`:                                                                "/d/events.duckdb cannot be written",
-		`Out of Memory Error: failed to allocate data of size 2.0 MiB`:                                                                    "DuckDB has no memory left while doing",
-		`FATAL Error: Failed: database has been invalidated because of a previous fatal error`:                                            "DuckDB has given up while doing",
+		`IO Error: Could not set lock on file "/d/events.duckdb": Conflicting lock is held in /usr/bin/millrace (PID 4711) by user root.`:                              "/d/events.duckdb is already open in process 4711; several workers need PostgreSQL (SQL_URL)",
+		`IO Error: Could not write file "/d/events.duckdb": No space left on device`:                                                                                   "the disk of /d/events.duckdb is full",
+		`IO Error: Cannot open file "/d/events.duckdb": Read-only file system`:                                                                                         "/d/events.duckdb cannot be written",
+		`IO Error: Cannot open file "/d/events.duckdb": Permission denied`:                                                                                             "/d/events.duckdb cannot be written",
+		`Out of Memory Error: failed to allocate data of size 2.0 MiB`:                                                                                                 "DuckDB has no memory left while doing",
+		"TransactionContext Error: Failed to commit: failed to pin block of size 256.0 KiB (63.8 MiB/64.0 MiB used)\n\nPossible solutions:":                            "DuckDB has no memory left while doing",
+		"FATAL Error: Failed: database has been invalidated.\nOriginal error: \"Failed to create checkpoint because of error: failed to pin block of size 256.0 KiB\"": "DuckDB has no memory left while doing",
+		`FATAL Error: Failed: database has been invalidated because of a previous fatal error`:                                                                         "DuckDB has given up while doing",
 	} {
 		err := d.classify("doing", errors.New(message))
 		h := (*connector.Hinted)(nil)
-		if !strings.HasPrefix(err.Error(), want) || !errors.As(err, &h) || connector.ActionOf(err) != connector.Fail {
+		if !strings.HasPrefix(err.Error(), want) || !errors.As(err, &h) || connector.ActionOf(err) != connector.Fail || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s\nis reported as %v", message, err)
 		}
 	}
 	if err := d.classify("doing", errors.New("TransactionContext Error: Conflict on update!")); connector.ActionOf(err) != connector.Retry {
 		t.Errorf("a conflict: %v", err)
+	}
+}
+
+// TestPieces: every row of a batch is in one piece, and pieces have their
+// bound unless one row is larger.
+func TestPieces(t *testing.T) {
+	results := make([]record.Result, 100)
+	for i := range results {
+		results[i].ID[0] = byte(i % 90) // the last ten are there already
+		results[i].ComplexData = []byte(strings.Repeat("x", i*37%1000))
+	}
+	b, err := newBatch(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, most := range []int64{0, 1, 500, 3000, b.bytes} {
+		var rows []int32
+		pieces := b.pieces(most)
+		for _, p := range pieces {
+			if most > 0 && len(p.rows) > 1 && p.bytes > most {
+				t.Errorf("a piece of %d bytes, more than %d", p.bytes, most)
+			}
+			rows = append(rows, p.rows...)
+		}
+		if !slices.Equal(rows, b.rows) {
+			t.Errorf("pieces of %d have the rows %v", most, rows)
+		}
+		if (len(pieces) == 1) != (most == 0 || most >= b.bytes) {
+			t.Errorf("%d pieces of %d", len(pieces), most)
+		}
+	}
+}
+
+// TestFit: exhausted memory makes pieces smaller down to a bound, success lets
+// them grow, and other errors mean nothing.
+func TestFit(t *testing.T) {
+	f := &duckFile{}
+	exhausted := errors.New("Out of Memory Error: failed to allocate data of size 2.0 MiB")
+	if f.fit(64<<20, nil) || f.fit(64<<20, errMoved) || f.most != 0 {
+		t.Errorf("without need %d bytes at once", f.most)
+	}
+	tries := 1
+	for ; f.fit(64<<20, exhausted); tries++ {
+	}
+	if tries != 5 || f.most != leastPiece {
+		t.Errorf("%d tries, at last with %d bytes at once", tries, f.most)
+	}
+	f.fit(64<<20, nil)
+	if f.most <= leastPiece {
+		t.Error("success does not let pieces grow")
+	}
+	if f.fit(leastPiece/2, exhausted) {
+		t.Error("a small write is tried again")
 	}
 }

@@ -125,6 +125,10 @@ func (p *postgres) queryIn(ctx context.Context, q *postgresRows, text string) er
 	// What has no columns does not read. A COMMIT among it would end the very
 	// transaction that protects the tables.
 	described, err := q.tx.Conn().Prepare(ctx, "", text)
+	var e *pgconn.PgError
+	if errors.As(err, &e) && e.Code == "42601" && e.Routine == "exec_parse_message" {
+		return errOnlyReads // several statements; the text of the error may be in any language
+	}
 	if err != nil {
 		return err
 	}
