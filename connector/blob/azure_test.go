@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,6 +269,24 @@ func TestAzureLostAnswer(t *testing.T) {
 	})
 	if _, err := b.PutNew(t.Context(), "x", strings.NewReader("x")); !errors.Is(err, blob.ErrExists) || n != 2 {
 		t.Errorf("after %d requests: %v", n, err)
+	}
+}
+
+// The service answers with 5000 names at a time, and says where to go on.
+func TestAzureListsPages(t *testing.T) {
+	t.Parallel()
+	pages := map[string]string{"": "a b", "second": "", "third": "c"}
+	next := map[string]string{"": "second", "second": "third"}
+	b := server(t, func(w http.ResponseWriter, r *http.Request) {
+		marker := r.URL.Query().Get("marker")
+		out := "<EnumerationResults><Blobs>"
+		for _, name := range strings.Fields(pages[marker]) {
+			out += "<Blob><Name>" + name + "</Name><Properties><Content-Length>7</Content-Length></Properties></Blob>"
+		}
+		_, _ = io.WriteString(w, out+"</Blobs><NextMarker>"+next[marker]+"</NextMarker></EnumerationResults>")
+	})
+	if got := list(t, b, ""); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("listed %q", got)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestBucket(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, blob.Bucket){
 			"empty": testEmpty, "put and get": testPutGet, "put new": testPutNew, "put new race": testPutNewRace,
 			"ranges": testRanges, "listing": testListing, "large": testLarge, "failing body": testFailingBody,
-			"names": testNames, "file": testFile, "cancelled": testCancelled, "paging": testPaging, "delete": testDelete,
+			"names": testNames, "file": testFile, "cancelled": testCancelled, "delete": testDelete,
 		} {
 			t.Run(kind.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
@@ -357,34 +357,6 @@ func testCancelled(t *testing.T, b blob.Bucket) {
 	}
 	if got := list(t, b, ""); !slices.Equal(got, []string{"x"}) {
 		t.Errorf("there is %v", got)
-	}
-}
-
-func testPaging(t *testing.T, b blob.Bucket) {
-	if testing.Short() {
-		t.Skip("a listing of several pages takes seconds")
-	}
-	// The service answers with 5000 names at a time.
-	const n = 5100
-	var want []string
-	for i := range n {
-		want = append(want, fmt.Sprintf("p/%d/%d", i%7, i))
-	}
-	var wg sync.WaitGroup
-	for w := range 8 {
-		wg.Go(func() {
-			for i := w; i < n; i += 8 {
-				if _, err := b.Put(t.Context(), want[i], strings.NewReader("")); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	slices.Sort(want)
-	if got := list(t, b, ""); !slices.Equal(got, want) {
-		t.Errorf("listed %d of %d, or in another order", len(got), len(want))
 	}
 }
 

@@ -412,7 +412,7 @@ func TestAnswersAgreeWithTheClient(t *testing.T) {
 		}
 		compressors[codec] = comp
 	}
-	for round := range 500 {
+	for round := range 150 {
 		var f kmsg.FetchResponseTopicPartition
 		next := r.Int64N(100)
 		start, first := next, int64(1) // first is the size of the first batch

@@ -366,7 +366,7 @@ func TestProduceRefusals(t *testing.T) {
 		{"gzip that is none", codec(1), kerr.CorruptMessage},
 		{"gzip", records(gzipped(t, 3, 10)), nil},
 		{"gzip with a large event", records(gzipped(t, 1, 2<<20)), kerr.MessageTooLarge},
-		{"gzip with too many events", records(gzipped(t, 100, 1<<19)), kerr.MessageTooLarge},
+		{"gzip with too many events", records(gzipped(t, 66, 1<<19)), kerr.MessageTooLarge},
 		{"transactional batch", records(batchOf(t, 1, 10, func(b *kmsg.RecordBatch) { b.Attributes = 1 << 4 })), kerr.InvalidRecord},
 		{"control batch", records(batchOf(t, 1, 10, func(b *kmsg.RecordBatch) { b.Attributes = 1 << 5 })), kerr.InvalidRecord},
 		{"no records", records(batchOf(t, 0, 0, nil)), kerr.InvalidRecord},
