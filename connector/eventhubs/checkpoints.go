@@ -30,7 +30,7 @@ func openStores(ctx context.Context, c *Checkpoints, env connector.Env, emulator
 	if where == "" {
 		if env.DataDir == "" {
 			return nil, &connector.Hinted{Err: errors.New("there is no place for checkpoints"),
-				Hint: "set checkpoints.storage to a folder or a storage account"}
+				Hint: "set EVENTHUBS_CHECKPOINT_STORAGE to the folder or storage account that the workers use, or give the run's --data-dir"}
 		}
 		where = filepath.Join(env.DataDir, "eventhubs-checkpoints")
 	} else if blob.IsFolder(where) {

@@ -51,6 +51,9 @@ func (c *storeConfig) Ping(_ context.Context, env connector.Env) error {
 	if strings.Contains(c.URL, "wrong") {
 		return &connector.Unreachable{What: "SQL at " + c.URL, Hint: "start it", Err: errors.New("connection refused")}
 	}
+	if strings.Contains(c.URL, "refused") {
+		return &connector.Hinted{Hint: "check the key", Err: errors.New("SQL refuses the key")}
+	}
 	return nil
 }
 
@@ -505,6 +508,7 @@ func TestDoctor(t *testing.T) {
 		"answers":   {l.Addr().String(), "postgres://u:hush@h/db", t.TempDir(), 0, []string{"accepts connections", "postgres://u:***@h/db answers"}},
 		"nobody":    {nobody, "", t.TempDir(), 3, []string{"FAIL", "hint: check that the service runs"}},
 		"wrong":     {"", "wrong", t.TempDir(), 3, []string{"FAIL", "hint: start it"}},
+		"refused":   {"", "refused", t.TempDir(), 2, []string{"FAIL", "refuses the key", "hint: check the key"}},
 		"not there": {"", "", filepath.Join(t.TempDir(), "a", "b"), 0, []string{"disk writes"}},
 		"a file":    {"", "", file, 1, []string{"is not a folder"}},
 	}

@@ -50,7 +50,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: "Doctor looks at the machine, the data directory and the services whose addresses\n" +
 			"are set in the environment (of one solution, or of all). It creates nothing.\n\n" +
 			"Exit codes: 0 all is well, 1 the data directory cannot be used, 2 usage or\n" +
-			"configuration, 3 a configured service does not answer.",
+			"configuration (a service refuses it), 3 a configured service does not answer.",
 		ValidArgsFunction: a.completeSolutions,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -244,7 +244,10 @@ func (a *app) services(ctx context.Context, dir string, solutions []*solution.So
 			if f.hint == "" {
 				f.hint = "--print-config of any command shows where the address comes from"
 			}
-			if firstErr == nil {
+			if _, away := errors.AsType[*connector.Unreachable](err); firstErr == nil && !away {
+				// It answers, and refuses: that is for the configuration.
+				firstErr = usage(f.hint, "%s cannot be used: %w", f.what, err)
+			} else if firstErr == nil {
 				firstErr = fmt.Errorf("%s does not answer: %w", f.what, err)
 			}
 		} else if how != "" {
