@@ -144,18 +144,20 @@ func TestSilence(t *testing.T) {
 	c, ns := namespace(t, embedded(t), hub.Spec{Name: "h", Partitions: 1})
 	l := &logged{}
 	s, err := kafkaface.StartImpatient(context.Background(), kafkaface.Options{Cluster: c, Namespace: ns.Name(),
-		Log: slog.New(slog.NewTextHandler(l, nil))}, 300*time.Millisecond, 500*time.Millisecond, time.Second)
+		Log: slog.New(slog.NewTextHandler(l, nil))}, 2*time.Second, 3*time.Second, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	mute, signedIn, waiting := dial(t, s.Address()), dial(t, s.Address()), dial(t, s.Address())
-	signedIn.signIn(connectionString("x"))
+	waiting := dial(t, s.Address())
 	waiting.signIn(connectionString("x"))
-	req := fetchRequest(0, 2*time.Second)
+	req := fetchRequest(0, 6*time.Second)
 	if err := waiting.write(waiting.frame(req, 11)); err != nil {
 		t.Fatal(err)
 	}
+	signedIn := dial(t, s.Address())
+	signedIn.signIn(connectionString("x"))
+	mute := dial(t, s.Address())
 	mute.closed("silence before sign-in")
 	signedIn.closed("silence after sign-in")
 	if _, err := waiting.receive(req); err != nil {
