@@ -9,13 +9,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 
 	duckdb "github.com/duckdb/duckdb-go/v2"
 
 	"millrace/connector"
+	"millrace/connector/internal/duckread"
 )
 
 //go:embed macros.sql
@@ -28,8 +28,10 @@ type query struct {
 	threads int
 	// spill is the folder that DuckDB continues in beyond its memory.
 	spill string
-	db    *sql.DB
-	conn  *sql.Conn
+	// ctx is that of Query, for listing the archive.
+	ctx  context.Context
+	db   *sql.DB
+	conn *sql.Conn
 
 	mu sync.Mutex
 	// files are listed by the first part of the query that needs them.
@@ -48,7 +50,7 @@ type query struct {
 func (s *Store) Query(ctx context.Context, text string) (connector.Rows, error) {
 	threads := s.cfg.Threads
 	for {
-		q := &query{store: s, threads: threads, readers: make(map[*fileReader]struct{})}
+		q := &query{store: s, ctx: ctx, threads: threads, readers: make(map[*fileReader]struct{})}
 		rows, err := q.run(ctx, text)
 		if err == nil {
 			return rows, nil
@@ -68,13 +70,10 @@ func (s *Store) Query(ctx context.Context, text string) (connector.Rows, error) 
 var errMemory = errors.New("the query needs more memory than it may have")
 
 func (q *query) run(ctx context.Context, text string) (connector.Rows, error) {
-	if !oneStatement(text) {
-		return nil, errOnlyReads
-	}
 	if err := q.begin(ctx); err != nil {
 		return nil, err
 	}
-	if err := q.conn.Raw(func(raw any) error { return onlyReads(ctx, raw.(driver.Conn), text) }); err != nil {
+	if err := q.conn.Raw(func(raw any) error { return duckread.Check(raw.(driver.Conn), text) }); err != nil {
 		return nil, err
 	}
 	rows, err := q.conn.QueryContext(ctx, text)
@@ -144,7 +143,9 @@ func (q *query) register() error {
 	return duckdb.RegisterTableUDF(q.conn, "archive_rows", duckdb.ParallelChunkTableFunction{
 		Config: duckdb.TableFunctionConfig{Arguments: []duckdb.TypeInfo{text}},
 		BindArgumentsContext: func(ctx context.Context, _ map[string]any, args ...any) (duckdb.ParallelChunkTableSource, error) {
-			files, err := q.choose(ctx, args[0])
+			// A statement that is only looked at is bound without the
+			// context of the query.
+			files, err := q.choose(q.ctx, args[0])
 			if err != nil {
 				return nil, q.fail(err)
 			}
@@ -229,79 +230,6 @@ func (q *query) end() error {
 	return errors.Join(errs...)
 }
 
-// errOnlyReads refuses a query.
-var errOnlyReads = errors.New("a query must be one statement that reads (SELECT, SHOW, EXPLAIN)")
-
-// onlyReads refuses everything but one statement that reads: an archive must
-// not be written, and COPY or SET reach beyond it.
-func onlyReads(ctx context.Context, c driver.Conn, text string) (err error) {
-	stmt, err := c.(driver.ConnPrepareContext).PrepareContext(ctx, text)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stmt.Close()) }()
-	kind, err := stmt.(*duckdb.Stmt).StatementType()
-	if err != nil {
-		return err
-	}
-	if kind != duckdb.STATEMENT_TYPE_SELECT && kind != duckdb.STATEMENT_TYPE_EXPLAIN {
-		return errOnlyReads
-	}
-	return nil
-}
-
-// oneStatement tells whether text has no second statement: the driver would run
-// all but the last while it prepares.
-func oneStatement(text string) bool {
-	for i := 0; i < len(text); i++ {
-		rest := text[i:]
-		end := -1 // of what begins here and may hold a semicolon
-		switch c := text[i]; {
-		case c == '\'' || c == '"':
-			end = quoted(rest, c == '\'' && i > 0 && text[i-1]|0x20 == 'e')
-		case strings.HasPrefix(rest, "--"):
-			end = strings.IndexByte(rest, '\n')
-		case strings.HasPrefix(rest, "/*"):
-			if end = strings.Index(rest, "*/"); end >= 0 {
-				end++
-			}
-		case c == '$':
-			tag := dollarTag.FindString(rest)
-			if tag == "" {
-				continue
-			}
-			if end = strings.Index(rest[len(tag):], tag); end >= 0 {
-				end += 2*len(tag) - 1
-			}
-		case c == ';':
-			return strings.Trim(rest, "; \t\r\n") == ""
-		default:
-			continue
-		}
-		if end < 0 {
-			return true // it never ends, and the parser will say so
-		}
-		i += end
-	}
-	return true
-}
-
-var dollarTag = regexp.MustCompile(`^\$[A-Za-z_]*\$`)
-
-// quoted returns where the quotes that text begins with end; -1: nowhere.
-// Doubled quotes, which stand for one, simply begin again.
-func quoted(text string, escapes bool) int {
-	for i := 1; i < len(text); i++ {
-		switch {
-		case escapes && text[i] == '\\':
-			i++
-		case text[i] == text[0]:
-			return i
-		}
-	}
-	return -1
-}
-
 // explain makes an error of a query one that says what to do.
 func (q *query) explain(err error) error {
 	const doing = "asking the archive"
@@ -321,7 +249,7 @@ func (q *query) explain(err error) error {
 	}
 	hint := ""
 	switch {
-	case errors.Is(err, errOnlyReads):
+	case errors.Is(err, duckread.ErrOnlyReads):
 		return err
 	case says("out of memory"):
 		hint, err = "raise memoryLimit of the archive, choose fewer columns, or add LIMIT", fmt.Errorf("%w: %w", errMemory, err)

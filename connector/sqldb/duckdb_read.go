@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"millrace/connector"
+	"millrace/connector/internal/duckread"
 	"millrace/record"
 )
 
@@ -210,7 +210,7 @@ func (d *duckDB) queryOn(ctx context.Context, c *sql.Conn, text string) (*duckRo
 			return nil, err
 		}
 	}
-	if err := c.Raw(func(raw any) error { return onlyReads(raw.(driver.Conn), text) }); err != nil {
+	if err := c.Raw(func(raw any) error { return duckread.Check(raw.(driver.Conn), text) }); err != nil {
 		return nil, err
 	}
 	rows, err := c.QueryContext(ctx, text)
@@ -222,49 +222,6 @@ func (d *duckDB) queryOn(ctx context.Context, c *sql.Conn, text string) (*duckRo
 		return nil, errors.Join(err, rows.Close())
 	}
 	return newDuckRows(c, rows, types), nil
-}
-
-// onlyReads refuses everything but one statement that reads. The transaction
-// protects the tables; this is for what is outside of it (COPY TO, SET).
-func onlyReads(c driver.Conn, text string) error {
-	kind, err := kindOf(c, text)
-	if err != nil {
-		return err
-	}
-	if kind == duckdb.STATEMENT_TYPE_EXPLAIN {
-		// EXPLAIN ANALYZE runs what it explains.
-		explained := explain.FindStringSubmatch(text)
-		if explained == nil {
-			return errOnlyReads
-		}
-		if kind, err = kindOf(c, explained[1]); err != nil {
-			return err
-		}
-	}
-	if kind != duckdb.STATEMENT_TYPE_SELECT {
-		return errOnlyReads
-	}
-	return nil
-}
-
-// explain finds what is explained. What it does not know is refused: the
-// statement must be what DuckDB takes it for.
-var explain = regexp.MustCompile(`(?is)^\s*EXPLAIN\s+(?:ANALYZE\s+|\([\s\w,]*\)\s*)?([^\s;].*)$`)
-
-// kindOf tells what kind of statement text is. Prepare, unlike PrepareContext,
-// takes one statement only; that one would run all but the last of several.
-func kindOf(c driver.Conn, text string) (kind duckdb.StmtType, err error) {
-	stmt, err := c.Prepare(text)
-	var said *duckdb.Error
-	switch {
-	case errors.As(err, &said):
-		return kind, err
-	case err != nil:
-		// The driver's own words: there is none, or there are several.
-		return kind, errOnlyReads
-	}
-	defer func() { err = errors.Join(err, stmt.Close()) }()
-	return stmt.(*duckdb.Stmt).StatementType()
 }
 
 // duckRows are a query's rows; the connection is theirs.

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"millrace/connector"
+	"millrace/connector/internal/duckread"
 	"millrace/record"
 )
 
@@ -127,13 +128,13 @@ func (p *postgres) queryIn(ctx context.Context, q *postgresRows, text string) er
 	described, err := q.tx.Conn().Prepare(ctx, "", text)
 	var e *pgconn.PgError
 	if errors.As(err, &e) && e.Code == "42601" && e.Routine == "exec_parse_message" {
-		return errOnlyReads // several statements; the text of the error may be in any language
+		return duckread.ErrOnlyReads // several statements; the text of the error may be in any language
 	}
 	if err != nil {
 		return err
 	}
 	if len(described.Fields) == 0 {
-		return errOnlyReads
+		return duckread.ErrOnlyReads
 	}
 	rows, err := q.tx.Query(ctx, text, pgx.QueryExecModeDescribeExec, textResult)
 	if err != nil {

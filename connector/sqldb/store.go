@@ -40,9 +40,6 @@ func (s *Store) Drop(ctx context.Context) error { return s.d.drop(ctx) }
 // Close implements connector.Store.
 func (s *Store) Close() error { return s.d.close() }
 
-// errOnlyReads refuses a query.
-var errOnlyReads = errors.New("a query must be one statement that reads (SELECT, SHOW, EXPLAIN)")
-
 // Query implements connector.Store. The text is one statement that reads;
 // `events` in it stands for the table of this run.
 func (s *Store) Query(ctx context.Context, text string) (connector.Rows, error) {
