@@ -414,3 +414,30 @@ func TestDetail(t *testing.T) {
 		}
 	}
 }
+
+// What may be under way follows the size of events at once when they grow.
+func TestCreditFollowsSize(t *testing.T) {
+	t.Parallel()
+	of := func(n, size int) []*azeventhubs.ReceivedEventData {
+		var events []*azeventhubs.ReceivedEventData
+		for range n {
+			events = append(events, &azeventhubs.ReceivedEventData{EventData: azeventhubs.EventData{Body: make([]byte, size)}})
+		}
+		return events
+	}
+	r := &receiver{budget: 8 << 20, average: 1 << 10}
+	r.weigh(of(100, 100))
+	if c := r.credit(); c < 500 || c > maxCredit {
+		t.Errorf("%d small events may be under way", c)
+	}
+	r.weigh(of(5, 1<<20))
+	if c := r.credit(); c != minCredit {
+		t.Errorf("%d events of 1 MB may be under way", c)
+	}
+	for range 100 {
+		r.weigh(of(10, 100))
+	}
+	if c := r.credit(); c != maxCredit {
+		t.Errorf("%d small events may be under way after the large ones", c)
+	}
+}

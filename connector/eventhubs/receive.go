@@ -14,9 +14,12 @@ const (
 	// batchRecords and batchBytes bound one record.Batch.
 	batchRecords = 1000
 	batchBytes   = 1 << 20
-	// maxCredit is the most events that one link may have under way to us:
-	// the SDK's session window. minCredit keeps large events flowing.
-	maxCredit = 5000
+	// maxCredit is the most events that one link may have under way to us.
+	// What they weigh is known only when they are here: small events may be
+	// followed by many of a megabyte. A thousand are enough to fill a
+	// partition's share of the service over a long way (more read no faster
+	// on loopback). minCredit keeps large events flowing.
+	maxCredit = 1000
 	minCredit = 8
 )
 
@@ -55,19 +58,28 @@ func (r *receiver) next(ctx context.Context) ([]*azeventhubs.ReceivedEventData, 
 	if err != nil {
 		return nil, err
 	}
-	credit := min(max(r.budget/r.average, minCredit), maxCredit)
-	rest, err := r.pc.ReceiveEvents(r.now, credit, nil)
+	rest, err := r.pc.ReceiveEvents(r.now, r.credit(), nil)
 	if err != nil && !errors.Is(err, context.Canceled) && len(rest) == 0 {
 		// The next call meets the same fault, with nothing in hand.
 		rest = nil
 	}
 	events := append(first, rest...)
+	r.weigh(events)
+	return events, nil
+}
+
+// credit is how many events may be under way.
+func (r *receiver) credit() int { return min(max(r.budget/r.average, minCredit), maxCredit) }
+
+// weigh follows the size of events: upwards at once, since credit that was
+// given cannot be taken back, downwards slowly.
+func (r *receiver) weigh(events []*azeventhubs.ReceivedEventData) {
 	size := 0
 	for _, e := range events {
 		size += len(e.Body) + 128
 	}
-	r.average = max((r.average*7+size/len(events))/8, 64)
-	return events, nil
+	now := size / len(events)
+	r.average = max((r.average*7+now)/8, now, 64)
 }
 
 // within is next with a bound: quiet says that it was reached, and nothing came.
