@@ -24,7 +24,7 @@ import (
 // answers get lost.
 func TestCrashesOnFolder(t *testing.T) {
 	t.Parallel()
-	rounds := 60
+	rounds := 40
 	if testing.Short() {
 		rounds = 15
 	}
@@ -48,7 +48,7 @@ func TestCrashesOnFolder(t *testing.T) {
 func TestCrashesOnAzurite(t *testing.T) {
 	t.Parallel()
 	address := testservice.Azurite(t)
-	rounds := 4
+	rounds := 2
 	if testing.Short() {
 		rounds = 1
 	}

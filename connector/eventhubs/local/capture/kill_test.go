@@ -80,7 +80,7 @@ func kill(t *testing.T, address string) {
 	if err := os.WriteFile(filepath.Join(dir, childsHubs), described, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rounds := 8
+	rounds := 5
 	if testing.Short() {
 		rounds = 3
 	}
