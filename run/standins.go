@@ -37,13 +37,16 @@ func eventHubsOf(ctx context.Context, sol *solution.Solution, d *dataDir, getenv
 	namespace := hub.NamespaceSpec{Name: hub.DefaultNamespace, ThroughputUnits: cfg.ThroughputUnits}
 	o := eventHubsOptions{DataDir: d.path, Brokers: cfg.Log.Brokers, Getenv: getenv, Log: log,
 		KafkaPort: emulator.NoPort, HTTPPort: emulator.NoPort}
+	// The run's hub is there from the start: a client that looks for it is
+	// not told that there is none.
+	spec := hub.Spec{Name: cfg.HubOf(d.manifest.Run), Partitions: cfg.Partitions, Retention: cfg.Retention.D()}
 	if capture, ok := sol.Process.(*process.CaptureConfig); ok {
 		if store, ok := sol.Serve.(*archive.Config); ok {
 			o.Storage = store.StorageAddress(d.file("store"))
-			namespace.Hubs = []hub.Spec{{Name: cfg.HubOf(d.manifest.Run), Partitions: cfg.Partitions, Retention: cfg.Retention.D(),
-				Capture: captured(capture, store)}}
+			spec.Capture = captured(capture, store)
 		}
 	}
+	namespace.Hubs = []hub.Spec{spec}
 	o.Namespaces = []emulator.NamespaceConfig{{NamespaceSpec: namespace}}
 	return startEventHubs(ctx, o)
 }

@@ -110,6 +110,28 @@ func TestWebSockets(t *testing.T) {
 	}
 }
 
+// TestWebSocketsOfOtherSites: a page whose site lets its own name point to this
+// machine says where it comes from, and agrees with itself.
+func TestWebSocketsOfOtherSites(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	_, port, err := net.SplitHostPort(w.HostPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, ok := range map[string]bool{"localhost": true, "hubs.localhost": true, "127.0.0.1": true, "evil.example": false} {
+		at := host + ":" + port
+		ws, _, err := websocket.Dial(patient(t), "ws://"+w.HostPort()+"/$servicebus/websocket", &websocket.DialOptions{
+			Host: at, HTTPHeader: http.Header{"Origin": {"http://" + at}}, Subprotocols: []string{"AMQPWSB10"}})
+		if (err == nil) != ok {
+			t.Errorf("a page of %s: %v", host, err)
+		}
+		if err == nil {
+			_ = ws.CloseNow()
+		}
+	}
+}
+
 func TestHTTPIsHandedOn(t *testing.T) {
 	t.Parallel()
 	w := start(t, func(o *local.Options, _ *hub.Options) {

@@ -416,7 +416,7 @@ func TestAnswersAgreeWithTheClient(t *testing.T) {
 		var f kmsg.FetchResponseTopicPartition
 		next := r.Int64N(100)
 		start, first := next, int64(1) // first is the size of the first batch
-		open := map[int64]int64{} // where each producer's transaction began
+		open := map[int64]int64{}      // where each producer's transaction began
 		for range r.IntN(12) {
 			producer := int64(r.IntN(3))
 			began, inTx := open[producer]
