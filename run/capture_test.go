@@ -192,3 +192,30 @@ func (h *hearing) Write(p []byte) (int, error) {
 	h.heard()
 	return len(p), nil
 }
+
+// TestEmbeddedHubIsThere: a run with Event Hubs of its own looks for a hub that
+// exists; nobody is warned of one that does not.
+func TestEmbeddedHubIsThere(t *testing.T) {
+	t.Parallel()
+	q := request(t, nil)
+	sol, err := solution.Loader{Builtin: solutions.FS, Registry: Registry()}.Load("hdinsightkafka-databricks-sqldw",
+		solution.Options{Set: []solution.Override{{Path: "ingest.kind", Value: "eventhubs", From: "--set"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := &hearing{heard: func() {}}
+	q.Solution, q.Log = sol, slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	d, err := openDataDir(t.TempDir(), "r1", sol.Name, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	s, err := open(t.Context(), &q, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.prepareLog(t.Context())
+	if err2 := s.life.stop(); err != nil || err2 != nil || said.text != "" {
+		t.Errorf("%v, %v; it said %q", err, err2, said.text)
+	}
+}
