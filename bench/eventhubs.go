@@ -37,6 +37,9 @@ const hubName = "telemetry"
 // franz-go at both ends of the log that the stand-in keeps its events in.
 var pipes = map[string]func(ctx context.Context, dir string) (pipe, error){"amqp": newAMQPPipe, "kafka": newKafkaPipe}
 
+// warmup is how long latency is not looked at: connections are made meanwhile.
+const warmup = 2 * time.Second
+
 // chunk is how many events a sender has in hand at once.
 const chunk = 1000
 
@@ -98,7 +101,9 @@ func latency(name string, perSecond int64) func(context.Context, *child) (measur
 			done <- both(ctx, p, &received, each, func(ctx context.Context, partition int) error {
 				return paced(ctx, p, partition, each, step, began, payloads[0].Raw)
 			}, func(body []byte) {
-				ages <- time.Since(began).Microseconds() - int64(binary.BigEndian.Uint64(body))
+				if due := int64(binary.BigEndian.Uint64(body)); due > warmup.Microseconds() {
+					ages <- time.Since(began).Microseconds() - due
+				}
 			})
 		}()
 		h := hdrhistogram.New(1, 60_000_000, 3)
