@@ -99,7 +99,7 @@ func main() {
 	defer stop()
 	events := flag.Int64("events", 1_000_000, "events of each case")
 	times := flag.Int("n", 1, "runs of each case; the median counts")
-	only := flag.String("only", "", "run this case and its limit only")
+	only := flag.String("only", "", "run these cases (separated by commas) and their limits only")
 	out := flag.String("out", "", "write the results as JSON to this file")
 	as := flag.String("case", "", "run one case in this process, and print its figures as JSON")
 	profile := flag.String("cpuprofile", "", "with -case: write a CPU profile of it to this file")
@@ -206,12 +206,16 @@ func table(ctx context.Context, c *child, times int, only, out string) error {
 	return save(out, m, results)
 }
 
+// wanted tells whether a case is to be run: only names some, separated by
+// commas, whose limits are run with them.
 func wanted(b benchCase, only string) bool {
-	if only == "" || b.name == only {
+	if only == "" {
 		return true
 	}
-	i := slices.IndexFunc(cases, func(o benchCase) bool { return o.name == only })
-	return i >= 0 && slices.Contains(cases[i].limits, b.name)
+	names := strings.Split(only, ",")
+	return slices.Contains(names, b.name) || slices.ContainsFunc(cases, func(o benchCase) bool {
+		return slices.Contains(names, o.name) && slices.Contains(o.limits, b.name)
+	})
 }
 
 // median runs a case several times and returns the run with the median speed.
