@@ -309,18 +309,19 @@ func TestRawScanFails(t *testing.T) {
 func TestTail(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		tail int64 // seconds
-		held bool
-	}{{0, false}, {1, false}, {12, true}} {
+		tail, late int64 // seconds; late is how much later the log took them
+		held       bool
+	}{{0, 0, false}, {1, 0, false}, {12, 0, true}, {12, 9, false}} {
 		w := newWorld(10_000, 4)
 		w.header.Rate = worldRate
 		for i := range w.rows { // one window of 10 s and a little
 			w.rows[i].StoredAt = t0 + 20*1e6
+			w.rows[i].EnqueuedAt += c.late * 1e6
 		}
 		w.in.Tail = micros(c.tail * 1e6)
 		v := w.check(t)
 		if got := v.Throughput.StoredPerSecond >= 0.99*worldRate; got != c.held {
-			t.Errorf("a tail of %d s: %.0f/s", c.tail, v.Throughput.StoredPerSecond)
+			t.Errorf("a tail of %d s, taken %d s late: %.0f/s", c.tail, c.late, v.Throughput.StoredPerSecond)
 		}
 	}
 	c := Defaults()

@@ -53,6 +53,7 @@ func (j *judge) row(s *record.Stored) {
 		j.lastStored = max(j.lastStored, s.StoredAt)
 		if s.EnqueuedAt != record.NoTime {
 			j.series.cell(s.EnqueuedAt).in++
+			j.lastEnqueued = max(j.lastEnqueued, s.EnqueuedAt)
 		}
 	}
 	i, known := j.events.find(s.ID)

@@ -57,10 +57,12 @@ func (j *judge) throughput() {
 
 // heldRate is the number of stored events that were due after the warm-up, per
 // second of the time from there until the last of them was stored, less its
-// latency of up to Input.Tail, which has its own figures. A store that falls behind is still storing when
-// the sending has ended, and so has more seconds for the same events.
+// latency of up to Input.Tail, which has its own figures. A store that falls
+// behind is still storing when the sending has ended, and so has more seconds
+// for the same events. So has a log that took them late, whatever the tail of
+// the store: it gets the second that any run gets.
 func (j *judge) heldRate(warm, lastSent, lastStored int64) float64 {
-	end := max(lastSent, lastStored-j.in.Tail.Microseconds())
+	end := max(lastSent, lastStored-j.in.Tail.Microseconds(), j.lastEnqueued-defaultTail.Microseconds())
 	if end <= warm {
 		return 0
 	}

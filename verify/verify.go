@@ -80,9 +80,9 @@ type judge struct {
 	series    *series
 	stages    *stages
 
-	firstSent, lastSent, lastStored int64
-	earliest, latest                int64 // plausible times
-	ackedEntries                    int64
+	firstSent, lastSent, lastEnqueued, lastStored int64
+	earliest, latest                              int64 // plausible times
+	ackedEntries                                  int64
 }
 
 // Check compares ledger and store. The verdict it returns has no thresholds

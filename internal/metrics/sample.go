@@ -70,8 +70,9 @@ type Sample struct {
 	RSSBytes   int64
 }
 
-// Waiting is the number of events that are due and not acknowledged by the log.
-func (s *Sample) Waiting() int64 { return max(0, s.Offered+s.Sent-s.Unique-s.Acked) }
+// Waiting is the number of events, not counting copies and malformed ones, that
+// are due and not acknowledged by the log.
+func (s *Sample) Waiting() int64 { return max(0, s.Offered-s.Unique) }
 
 // AckedBytes is the size of the acknowledged messages. Which ones they are is
 // not counted, so it is their share of what was handed to the client.

@@ -108,9 +108,9 @@ func TestCaptureOverKafka(t *testing.T) {
 // exact all the same, misses its rate, and says how many units it takes.
 func TestThrottled(t *testing.T) {
 	t.Parallel()
-	r := judged(t, 99, nil, "run", capturing, "--json", "--rate", "2000", "--duration", "12s",
+	r := judged(t, 99, nil, "run", capturing, "--json", "--rate", "2000", "--duration", "16s",
 		"--set", "ingest.throughputUnits=1", "--set", "process.interval=2s")
-	archiveExact(t, r, 24_000)
+	archiveExact(t, r, 32_000)
 	var waiting int64
 	for _, x := range r.Throughput.PerInterval {
 		waiting = max(waiting, x.Waiting)
