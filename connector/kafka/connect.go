@@ -258,7 +258,7 @@ func (c *connection) say(err error, doing string) error {
 		return unreachable(errno.Error(), "is it running? KAFKA_BROKERS="+c.brokers)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netOp) && netOp.Timeout():
 		return unreachable("no answer in time", "is it running, and is there a firewall between? KAFKA_BROKERS="+c.brokers)
-	case hungUp(err):
+	case hungUp(err), lostBroker(err):
 		return unreachable("it closed the connection", "is it running? KAFKA_BROKERS="+c.brokers)
 	}
 	return fmt.Errorf("%s: %s: %w", at, doing, err)
@@ -268,6 +268,14 @@ func (c *connection) say(err error, doing string) error {
 func hungUp(err error) bool {
 	var eof *kgo.ErrFirstReadEOF
 	return errors.Is(err, io.EOF) || errors.As(err, &eof) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// lostBroker tells the client's own, unexported errors for a connection that
+// ended under a request, which it gives in place of the socket's when its
+// retries are used up. No broker has said them.
+func lostBroker(err error) bool {
+	var k *kerr.Error
+	return kgo.IsRetryableBrokerErr(err) && !errors.As(err, &k)
 }
 
 // plainError says what err means in plain words and keeps err for errors.Is.

@@ -99,6 +99,15 @@ func TestConfusedClusterIsAskedAgain(t *testing.T) {
 	})
 }
 
+// connectionDied stands for the client's own word for a connection that ended
+// under a request, which it does not export.
+type connectionDied struct{}
+
+func (connectionDied) Error() string {
+	return "the broker connection has died and the request will be retried on a new connection"
+}
+func (connectionDied) Temporary() bool { return true }
+
 // TestUnreachableOnceReached: the same failure ends a command that never had a
 // connection, and is repeated by one that had.
 func TestUnreachableOnceReached(t *testing.T) {
@@ -111,6 +120,7 @@ func TestUnreachableOnceReached(t *testing.T) {
 		"refused":        {syscall.ECONNREFUSED, true, connector.Retry},
 		"no answer":      {context.DeadlineExceeded, true, connector.Retry},
 		"hung up":        {&kgo.ErrFirstReadEOF{}, true, connector.Retry},
+		"died":           {connectionDied{}, true, connector.Retry},
 		"loading":        {kerr.CoordinatorLoadInProgress, false, connector.Retry},
 		"cancelled":      {errors.Join(syscall.ECONNREFUSED, context.Canceled), true, connector.Fail},
 		"no right":       {kerr.TopicAuthorizationFailed, false, connector.Fail},
