@@ -1,0 +1,48 @@
+// Package store keeps the databases, containers and items of the Cosmos DB
+// stand-in durably, on an embedded key-value store.
+package store
+
+// Access says which items of a container to read, and in which order. The zero
+// value is all of them, in the order of their effective partition keys and ids.
+type Access struct {
+	// Low and High bound the effective partition key, Low included, High
+	// not, as upper-case hexadecimal text; empty High is the end ("FF").
+	Low, High string
+	// ID, if not nil, asks for the items with this id only.
+	ID *string
+	// Index reads in the order of an index and is nil for the items' own
+	// order.
+	Index *IndexScan
+	// After resumes behind the item that an Iterator gave this Position
+	// for, in a read with the same other fields. It need not exist any more.
+	After []byte
+}
+
+// IndexScan reads items by the values that they have at an indexed path: those
+// without the path come first, as undefined, if Low allows it. Items whose path
+// leads through an array are given once per value.
+type IndexScan struct {
+	// Path is as in an indexing policy, without the final /?: "/type",
+	// "/a/b", "/tags/[]".
+	Path string
+	// Low and High are values in the index's own form (value.AppendKey); nil
+	// is no bound.
+	Low, High         []byte
+	LowOpen, HighOpen bool
+	Reverse           bool
+}
+
+// Iterator walks over items. It is not safe for concurrent use, sees the
+// container as it was when it was opened, and must be closed.
+type Iterator interface {
+	// Next goes to the next item and tells whether there is one.
+	Next() bool
+	// Item is the item's JSON, system properties included, valid until the
+	// next call of Next.
+	Item() []byte
+	// Position is what Access.After resumes from, valid until the next call
+	// of Next.
+	Position() []byte
+	Err() error
+	Close() error
+}
