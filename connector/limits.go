@@ -17,7 +17,8 @@ type RateLimits struct {
 type RateLimited interface{ RateLimits() RateLimits }
 
 // Throttled is implemented by a log that counts the requests which its service
-// has refused for their rate since it was opened. Safe for concurrent use.
+// has refused, or made wait, for their rate since it was opened. Safe for
+// concurrent use.
 type Throttled interface{ Throttled() int64 }
 
 // Resent is implemented by a log that cannot tell a resend from a new message

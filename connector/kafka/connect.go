@@ -46,7 +46,12 @@ type connection struct {
 	// on its address and our settings are right, and what it does not
 	// answer is worth repeating.
 	reached atomic.Bool
+	// throttled counts the answers that came with a wait.
+	throttled atomic.Int64
 }
+
+// OnBrokerThrottle implements kgo.HookBrokerThrottle.
+func (c *connection) OnBrokerThrottle(kgo.BrokerMetadata, time.Duration, bool) { c.throttled.Add(1) }
 
 func newConnection(brokers []string, t TLS, s SASL, maxVersion string,
 	dial func(context.Context, string, string) (net.Conn, error), log *slog.Logger) (*connection, error) {
@@ -69,6 +74,7 @@ func newConnection(brokers []string, t TLS, s SASL, maxVersion string,
 		kgo.MetadataMinAge(250 * time.Millisecond),
 		kgo.RetryBackoffFn(backoff),
 		kgo.DisableClientMetrics(),
+		kgo.WithHooks(c),
 	}
 	if c.eventHubs() {
 		c.opts = append(c.opts, kgo.BrokerMaxWriteBytes(eventHubsMaxRequest))
@@ -229,6 +235,8 @@ func (c *connection) say(err error, doing string) error {
 	)
 	text := err.Error()
 	switch {
+	case errors.Is(err, kerr.SaslAuthenticationFailed) && c.eventHubs():
+		return hinted(at+" refuses the connection string", "check EVENTHUBS_CONNECTION_STRING, or the password if you have set it yourself")
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return hinted(at+" refuses the user name or password of "+quoted(c.user), "check KAFKA_USERNAME and KAFKA_PASSWORD")
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):

@@ -37,6 +37,10 @@ func (l *topicLog) Describe() string {
 	return fmt.Sprintf("kafka %s topic %s", l.conn.brokers, l.topic)
 }
 
+// Throttled implements connector.Throttled: Kafka does not refuse what is too
+// much, it answers late and tells the client to wait.
+func (l *topicLog) Throttled() int64 { return l.conn.throttled.Load() }
+
 // Prepare implements connector.Log.
 func (l *topicLog) Prepare(ctx context.Context) (int, error) {
 	adm, err := l.admin.open(ctx)
