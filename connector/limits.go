@@ -10,15 +10,18 @@ type RateLimits struct {
 	// many ("throughputUnits", inside the section).
 	Units         int
 	Unit, Setting string
+	// Step is what the setting must be a multiple of (100 request units a
+	// second, or 1000 with autoscale); 0 is 1.
+	Step int
 }
 
 // RateLimited is implemented by the configuration of a log or store whose
 // service limits rates. The zero value says that nothing is known to limit.
 type RateLimited interface{ RateLimits() RateLimits }
 
-// Throttled is implemented by a log that counts the requests which its service
-// has refused, or made wait, for their rate since it was opened. Safe for
-// concurrent use.
+// Throttled is implemented by a log or store that counts the requests which its
+// service has refused, or made wait, for their rate since it was opened: also
+// those of a Write that is still trying. Safe for concurrent use.
 type Throttled interface{ Throttled() int64 }
 
 // Resent is implemented by a log that cannot tell a resend from a new message

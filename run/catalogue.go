@@ -11,6 +11,7 @@ import (
 	"millrace/connector"
 	"millrace/connector/archive"
 	"millrace/connector/eventhubs"
+	"millrace/connector/eventhubs/kafkahub"
 	"millrace/connector/kafka"
 	"millrace/connector/sqldb"
 	"millrace/internal/solution"
@@ -26,6 +27,7 @@ func Registry() solution.Registry {
 		Ingest: map[string]func() connector.LogConfig{
 			kafka.Kind:     func() connector.LogConfig { return kafka.NewConfig() },
 			eventhubs.Kind: func() connector.LogConfig { return eventhubs.NewConfig() },
+			kafkahub.Kind:  func() connector.LogConfig { return kafkahub.NewConfig() },
 		},
 		Process: map[string]func() any{
 			"relay":     func() any { return process.NewRelayConfig() },

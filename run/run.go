@@ -211,8 +211,10 @@ func (s *session) startStages(ctx context.Context, fail func(error), stages *lif
 		s.gather.simulator = s.sim
 		s.gather.target, s.gather.rate = s.sim.Target(), simConfig(&s.q).Rate
 	}
-	if log, ok := s.services.log.(connector.Throttled); ok {
-		s.gather.throttled = log.Throttled
+	for _, service := range []any{s.services.log, s.services.store} {
+		if t, ok := service.(connector.Throttled); ok {
+			s.gather.throttled = append(s.gather.throttled, t.Throttled)
+		}
 	}
 	s.display.Begin(s.header())
 	if s.has(stepProcess) {
@@ -285,7 +287,10 @@ func (s *session) report(ctx context.Context) (*report.Report, error) {
 		Ingest: s.services.ingest, Serve: s.services.store.Describe(), Layout: s.services.store.Traits().Layout,
 		Partitions: s.services.partitions, Started: s.gather.started, Wall: wall, Machine: report.ThisMachine()}
 	if c, ok := s.q.Solution.Ingest.(connector.RateLimited); ok {
-		r.Limits = reportLimits(c.RateLimits())
+		r.Limits = reportLimits("ingest", c.RateLimits())
+	}
+	if c, ok := s.q.Solution.Serve.(connector.RateLimited); ok {
+		r.StoreLimits = reportLimits("serve", c.RateLimits())
 	}
 	if s.sim != nil {
 		r.Seed, r.Rate = s.sim.Seed(), s.gather.rate
@@ -295,8 +300,8 @@ func (s *session) report(ctx context.Context) (*report.Report, error) {
 		return nil, fmt.Errorf("printing the configuration: %w", err)
 	}
 	r.Configuration = config.String()
-	if s.gather.throttled != nil {
-		measured.Throttled = s.gather.throttled()
+	for _, throttled := range s.gather.throttled {
+		measured.Throttled += throttled()
 	}
 	if s.processing != nil {
 		s.processing.measured(&measured)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"millrace/connector"
+	"millrace/connector/eventhubs"
+	"millrace/connector/eventhubs/kafkahub"
 	kafkalocal "millrace/connector/kafka/local"
 	"millrace/internal/metrics"
 	"millrace/internal/solution"
@@ -43,19 +45,26 @@ func stageDir(q *cli.Request) error {
 	return nil
 }
 
-// needAddress refuses an embedded log to stages that run in several
+// needAddress refuses an embedded log or store to stages that run in several
 // processes: each would start one of its own.
 func needAddress(q *cli.Request) error {
-	if q.Solution.Ingest.Address() == "" && standins[q.Solution.IngestKind] != nil {
-		return usage("start one with `millrace local "+q.Solution.IngestKind+"` and set its address, or use `millrace run --steps`",
-			"a stage that runs alone needs a running %s", q.Solution.IngestKind)
+	return errors.Join(needService(q.Solution.IngestKind, q.Solution.Ingest), needService(q.Solution.ServeKind, q.Solution.Serve))
+}
+
+func needService(kind string, cfg addressed) error {
+	if cfg.Address() != "" || standins[kind] == nil {
+		return nil
 	}
-	return nil
+	if kind == kafkahub.Kind {
+		kind = eventhubs.Kind // one service, two ways in
+	}
+	return usage("start one with `millrace local "+kind+"` and set its address, or use `millrace run --steps`",
+		"a stage that runs alone needs a running %s", kind)
 }
 
 // Simulate sends events until the schedule ends.
 func Simulate(ctx context.Context, q cli.Request) (out *cli.Outcome, err error) {
-	if err := errors.Join(stageDir(&q), needAddress(&q)); err != nil {
+	if err := errors.Join(stageDir(&q), needService(q.Solution.IngestKind, q.Solution.Ingest)); err != nil {
 		return nil, err
 	}
 	return alone(ctx, q, "T", func(s *session) (*cli.Outcome, error) {
@@ -233,15 +242,15 @@ func outcome(getenv func(string) string, r *report.Report, table bool) *cli.Outc
 	return o
 }
 
-// reportLimits shows what the log's service lets through; nil if nothing is
-// known to limit it.
-func reportLimits(l connector.RateLimits) *report.Limits {
+// reportLimits shows what the service behind a section of the solution lets
+// through; nil if nothing is known to limit it.
+func reportLimits(section string, l connector.RateLimits) *report.Limits {
 	if l == (connector.RateLimits{}) {
 		return nil
 	}
 	return &report.Limits{MessagesInPerSecond: l.MessagesIn, BytesInPerSecond: l.BytesIn,
 		MessagesOutPerSecond: l.MessagesOut, BytesOutPerSecond: l.BytesOut,
-		Units: l.Units, Unit: l.Unit, Setting: "ingest." + l.Setting}
+		Units: l.Units, Unit: l.Unit, Setting: section + "." + l.Setting, Step: l.Step}
 }
 
 // engineName says what does the work here, and for which engine of the real

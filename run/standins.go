@@ -9,6 +9,7 @@ import (
 	"millrace/connector"
 	"millrace/connector/archive"
 	"millrace/connector/eventhubs"
+	"millrace/connector/eventhubs/kafkahub"
 	"millrace/connector/eventhubs/local/emulator"
 	"millrace/connector/eventhubs/local/hub"
 	"millrace/connector/kafka"
@@ -26,26 +27,44 @@ var standins = map[string]func(ctx context.Context, q *cli.Request, d *dataDir, 
 		return kafkalocal.Start(ctx, kafkalocal.Options{DataDir: filepath.Join(d.path, "kafka"), Log: log})
 	},
 	eventhubs.Kind: func(ctx context.Context, q *cli.Request, d *dataDir, log *slog.Logger) (connector.Standin, error) {
-		return eventHubsOf(ctx, q.Solution, d, q.Getenv, log)
+		cfg := q.Solution.Ingest.(*eventhubs.Config)
+		spec := hub.Spec{Name: cfg.HubOf(d.manifest.Run), Partitions: cfg.Partitions, Retention: cfg.Retention.D()}
+		o := eventHubsOptions{DataDir: d.path, Brokers: cfg.Log.Brokers, Getenv: q.Getenv, Log: log,
+			KafkaPort: emulator.NoPort, HTTPPort: emulator.NoPort}
+		return eventHubsOf(ctx, q.Solution, d, o, spec, cfg.ThroughputUnits)
+	},
+	kafkahub.Kind: func(ctx context.Context, q *cli.Request, d *dataDir, log *slog.Logger) (connector.Standin, error) {
+		cfg := q.Solution.Ingest.(*kafkahub.Config)
+		spec := hub.Spec{Name: cfg.HubOf(d.manifest.Run), Partitions: cfg.Partitions, Retention: cfg.Retention.D()}
+		o := eventHubsOptions{DataDir: d.path, Brokers: cfg.Log.Brokers, Getenv: q.Getenv, Log: log, HTTPPort: emulator.NoPort}
+		hubs, err := eventHubsOf(ctx, q.Solution, d, o, spec, cfg.ThroughputUnits)
+		if err != nil {
+			return nil, err
+		}
+		return throughKafka{hubs}, nil
 	},
 }
 
-// eventHubsOf starts Event Hubs with the throughput units, the backing log and
-// the Capture that a solution describes.
-func eventHubsOf(ctx context.Context, sol *solution.Solution, d *dataDir, getenv func(string) string, log *slog.Logger) (connector.Standin, error) {
-	cfg := sol.Ingest.(*eventhubs.Config)
-	namespace := hub.NamespaceSpec{Name: hub.DefaultNamespace, ThroughputUnits: cfg.ThroughputUnits}
-	o := eventHubsOptions{DataDir: d.path, Brokers: cfg.Log.Brokers, Getenv: getenv, Log: log,
-		KafkaPort: emulator.NoPort, HTTPPort: emulator.NoPort}
-	// The run's hub is there from the start: a client that looks for it is
-	// not told that there is none.
-	spec := hub.Spec{Name: cfg.HubOf(d.manifest.Run), Partitions: cfg.Partitions, Retention: cfg.Retention.D()}
+// throughKafka is Event Hubs for those who enter by the Kafka endpoint.
+type throughKafka struct{ *eventHubs }
+
+// Address implements connector.Standin.
+func (s throughKafka) Address() string {
+	return kafkahub.AddressOf(s.eventHubs.Address(), s.Server.Endpoints(s.Namespaces()[0]).Kafka)
+}
+
+// eventHubsOf starts Event Hubs with the run's hub, and with the Capture that
+// the solution describes.
+func eventHubsOf(ctx context.Context, sol *solution.Solution, d *dataDir, o eventHubsOptions, spec hub.Spec, units int) (*eventHubs, error) {
+	namespace := hub.NamespaceSpec{Name: hub.DefaultNamespace, ThroughputUnits: units}
 	if capture, ok := sol.Process.(*process.CaptureConfig); ok {
 		if store, ok := sol.Serve.(*archive.Config); ok {
 			o.Storage = store.StorageAddress(d.file("store"))
 			spec.Capture = captured(capture, store)
 		}
 	}
+	// The run's hub is there from the start: a client that looks for it is
+	// not told that there is none.
 	namespace.Hubs = []hub.Spec{spec}
 	o.Namespaces = []emulator.NamespaceConfig{{NamespaceSpec: namespace}}
 	return startEventHubs(ctx, o)

@@ -20,7 +20,7 @@ const watchEvery = 5 * time.Second
 // ends. It looks from outside, at the log's ends and the positions that the
 // workers' group commits (or those that the archive of Capture has), so sizes in bytes are not known to it.
 func Metrics(ctx context.Context, q cli.Request) (err error) {
-	if err := needAddress(&q); err != nil {
+	if err := needService(q.Solution.IngestKind, q.Solution.Ingest); err != nil {
 		return err
 	}
 	env := connector.Env{Run: q.Run, Getenv: q.Getenv, Log: q.Log}

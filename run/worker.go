@@ -35,8 +35,11 @@ type processing interface {
 // worker is the processing side of a run in this process: one member of the
 // log's consumer group, its tasks and its writer.
 type worker struct {
-	log       connector.Log
-	group     string
+	log   connector.Log
+	group string
+	// counting says that the store counts refused requests as they happen,
+	// not only when a write is done.
+	counting  bool
 	reader    *ingest.Reader
 	processed *process.Stats
 	served    *serve.Stats
@@ -64,6 +67,7 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	}
 	engine := newEngine(q.Solution.Process, s.partitions, q.Log)
 	w := &worker{log: s.log, group: groupName(q), processed: process.NewStats(), served: serve.NewStats(), backlog: ingest.NewBacklog(s.log)}
+	_, w.counting = s.store.(connector.Throttled)
 	var err error
 	if w.snapshots, err = process.OpenSnapshots(d.file("state"), q.Log); err != nil {
 		return nil, err
@@ -157,7 +161,7 @@ func (w *worker) sample(ctx context.Context, s *metrics.Sample) {
 	s.Sessions, s.Fenced = w.reader.Counts()
 	s.Stored, s.StoreDuplicates, s.StoredBytes, s.Writes = v.Stored, v.Duplicates, v.Bytes, v.Writes
 	s.Retries, s.Charge, s.Outage = v.Retries, v.Charge, v.Outage
-	s.Throttled += v.Throttled
+	s.Throttled, s.StoreThrottled = s.Throttled+v.Throttled, v.Throttled
 	if s.Phase != metrics.Verifying {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -170,6 +174,9 @@ func (w *worker) sample(ctx context.Context, s *metrics.Sample) {
 // measured implements processing.
 func (w *worker) measured(m *verify.Measured) {
 	c := w.served.Counts()
-	m.Throttled, m.Retries = m.Throttled+c.Throttled, c.Retries
+	if !w.counting {
+		m.Throttled += c.Throttled
+	}
+	m.Retries = c.Retries
 	m.Commit = commitLag(w.served)
 }
