@@ -39,6 +39,7 @@ var allSeries = []series{
 	{"simulate_send_errors_total", "Messages that the log refused for good.", counter, func(s *Sample) float64 { return float64(s.SendErrors) }},
 	{"ingest_backlog_messages", "Log entries not yet stored; -1 if unknown.", gauge, func(s *Sample) float64 { return float64(s.Backlog) }},
 	{"ingest_log_messages", "Entries in the log over all partitions.", gauge, func(s *Sample) float64 { return float64(s.LogEntries) }},
+	{"ingest_throttled_total", "Log requests refused for their rate.", counter, func(s *Sample) float64 { return float64(s.Throttled - s.StoreThrottled) }},
 	{"ingest_group_sessions_total", "Consumer group sessions begun.", counter, func(s *Sample) float64 { return float64(s.Sessions) }},
 	{"ingest_group_sessions_fenced_total", "Consumer group sessions that ended because another worker took over.", counter, func(s *Sample) float64 { return float64(s.Fenced) }},
 	{"process_input_messages_total", "Log entries processed.", counter, func(s *Sample) float64 { return float64(s.Processed) }},
@@ -51,7 +52,7 @@ var allSeries = []series{
 	{"serve_written_bytes_total", "Bytes sent to the store.", counter, func(s *Sample) float64 { return float64(s.StoredBytes) }},
 	{"serve_writes_total", "Successful writes.", counter, func(s *Sample) float64 { return float64(s.Writes) }},
 	{"serve_retries_total", "Store calls repeated.", counter, func(s *Sample) float64 { return float64(s.Retries) }},
-	{"serve_throttled_total", "Store requests refused for their rate.", counter, func(s *Sample) float64 { return float64(s.Throttled) }},
+	{"serve_throttled_total", "Store requests refused for their rate.", counter, func(s *Sample) float64 { return float64(s.StoreThrottled) }},
 	{"serve_request_units_total", "Request charge.", counter, func(s *Sample) float64 { return s.Charge }},
 	{"serve_outage", "1 while the store does not answer.", gauge, func(s *Sample) float64 {
 		if s.Outage != "" {

@@ -55,8 +55,10 @@ type Sample struct {
 	// Stored rows are new in the store; StoreDuplicates it had already.
 	Stored, StoreDuplicates, StoredBytes int64
 	Writes                               int64
-	Retries, Throttled                   int64
-	Charge                               float64
+	// Throttled requests were refused for their rate, StoreThrottled of them
+	// by the store.
+	Retries, Throttled, StoreThrottled int64
+	Charge                             float64
 	// Outage is the store's error while it is being retried.
 	Outage string
 

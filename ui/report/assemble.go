@@ -19,7 +19,7 @@ type Run struct {
 	Started               time.Time
 	Wall                  time.Duration
 	Machine               Machine
-	Limits                *Limits
+	Limits, StoreLimits   *Limits
 	// Configuration is the printed configuration, secrets already as ***.
 	Configuration string
 	// Samples are readings of the stages' counters, oldest first.
@@ -40,7 +40,7 @@ func New(run Run, v *verify.Verdict) *Report {
 		Schema: Schema, Solution: run.Solution, Title: run.Title, Run: run.ID, Seed: run.Seed, Scale: run.Scale,
 		Engine: Mask(run.Engine), Ingest: Mask(run.Ingest), Serve: Mask(run.Serve), Layout: run.Layout,
 		Partitions: run.Partitions, Started: run.Started.UTC(), WallSeconds: run.Wall.Seconds(),
-		Machine: run.Machine, Limits: run.Limits, Configuration: Mask(run.Configuration),
+		Machine: run.Machine, Limits: run.Limits, StoreLimits: run.StoreLimits, Configuration: Mask(run.Configuration),
 		Thresholds: []Threshold{}, Verified: v != nil,
 	}
 	r.Throughput.PerInterval = []Interval{}
@@ -129,8 +129,26 @@ func (r *Report) resources(run Run) {
 		r.LatencyMs.Commit = &p
 	}
 	if n := len(run.Samples); n > 0 {
-		r.Resources.RequestUnits = run.Samples[n-1].Charge
+		r.served(&run.Samples[n-1])
 	}
+}
+
+// served fills in what the last sample says of the work between log and store.
+func (r *Report) served(last *metrics.Sample) {
+	p := &r.Resources
+	p.ThrottledByStore, p.RequestUnits = last.StoreThrottled, last.Charge
+	if last.Charge > 0 && last.Stored > 0 {
+		p.RequestUnitsPerEvent = last.Charge / float64(last.Stored)
+		p.RequestUnitsPerSecond = p.RequestUnitsPerEvent * r.Throughput.RatePerSecond
+	}
+	if last.Processed == 0 && r.Raw == nil {
+		return
+	}
+	h := Handled{Process: last.Duplicates, Store: last.StoreDuplicates}
+	if r.Raw != nil {
+		h.View = max(0, r.Raw.Rows-r.Raw.Malformed-r.Events.Stored)
+	}
+	r.DuplicatesHandled = &h
 }
 
 func milliseconds(p verify.Percentiles) Percentiles {

@@ -24,7 +24,7 @@ var pageScript string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"number": number, "perSecond": perSecond, "millis": millis, "seconds": seconds,
-	"bytes": known,
+	"bytes": known, "requestUnits": requestUnits,
 	"limit": func(v float64) string {
 		if v <= 0 {
 			return "none"
@@ -58,6 +58,8 @@ type view struct {
 	// ArchiveLine is about the raw archive, "" if there is none.
 	ArchiveLine   string
 	ArchiveFlawed bool
+	// HandledLine says where duplicates were taken out, "" if there were none.
+	HandledLine string
 }
 
 // HTML writes the report as one page that needs nothing else: no network, no
@@ -73,7 +75,7 @@ func HTML(w io.Writer, r *Report) error {
 		// the element that it is embedded in.
 		JSON:   template.JS(data),
 		Stages: stages(r), FateList: fates(r), Defects: defects(r), Latencies: latencies(r),
-		Missed: missed(r.Thresholds), Charts: charts(r),
+		Missed: missed(r.Thresholds), Charts: charts(r), HandledLine: r.handled(),
 	}
 	if r.Raw != nil {
 		v.ArchiveLine, v.ArchiveFlawed = r.Raw.archived(), r.Raw.flawed()

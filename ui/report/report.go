@@ -42,13 +42,18 @@ type Report struct {
 	Events      Events      `json:"events"`
 	Fates       Fates       `json:"fates"`
 	DeadLetters DeadLetters `json:"deadLetters"`
+	// DuplicatesHandled says where copies of events were taken out; nil if
+	// that is not known, as nothing was processed here.
+	DuplicatesHandled *Handled `json:"duplicatesHandled,omitempty"`
 	// Raw is about the raw archive; nil if the store is none.
 	Raw        *Raw       `json:"raw,omitempty"`
 	Throughput Throughput `json:"throughput"`
 	LatencyMs  Latency    `json:"latencyMs"`
 	Resources  Resources  `json:"resources"`
-	// Limits are what the configured sizes allow; nil if nothing limits.
-	Limits *Limits `json:"limits,omitempty"`
+	// Limits are what the log's configured sizes allow, StoreLimits the
+	// store's; nil if nothing limits.
+	Limits      *Limits `json:"limits,omitempty"`
+	StoreLimits *Limits `json:"storeLimits,omitempty"`
 
 	// Configuration is the whole configuration as YAML, with a comment on
 	// each line saying where the value came from; secrets are ***.
@@ -128,6 +133,18 @@ type DeadLetters struct {
 	Repeated    int64                   `json:"repeated"`
 	Missing     int64                   `json:"missing"`
 	ByReason    map[record.Reason]int64 `json:"byReason,omitempty"`
+}
+
+// Handled counts the copies of events where they were taken out, as this process
+// saw it: a restart that reads the log again meets events again, too.
+type Handled struct {
+	// Process were dropped by the processor, as their event had been
+	// processed. Store are results that the store had already and did not
+	// store again: an upsert, an insert if absent. View are records of a raw
+	// archive that its view leaves out.
+	Process int64 `json:"process"`
+	Store   int64 `json:"store"`
+	View    int64 `json:"view"`
 }
 
 // Raw compares a raw archive with what was sent; see verify.Raw.
@@ -217,10 +234,16 @@ type Resources struct {
 	CPUSecondsPerMillionEvents float64 `json:"cpuSecondsPerMillionEvents"`
 	PeakRSSBytes               int64   `json:"peakRSSBytes"`
 	// Retries are writes tried again, Throttled requests refused for their
-	// rate, RequestUnits what the service charged, where it has such a thing.
-	Retries      int64   `json:"retries"`
-	Throttled    int64   `json:"throttled"`
-	RequestUnits float64 `json:"requestUnits,omitempty"`
+	// rate, ThrottledByStore those of them that the store refused.
+	Retries          int64 `json:"retries"`
+	Throttled        int64 `json:"throttled"`
+	ThrottledByStore int64 `json:"throttledByStore,omitempty"`
+	// RequestUnits are what the store charged, where it has such a thing, in
+	// total and for each event that is new in the store;
+	// RequestUnitsPerSecond is what the offered rate takes, 0 if unpaced.
+	RequestUnits          float64 `json:"requestUnits,omitempty"`
+	RequestUnitsPerEvent  float64 `json:"requestUnitsPerEvent,omitempty"`
+	RequestUnitsPerSecond float64 `json:"requestUnitsPerSecond,omitempty"`
 }
 
 // Limits are what the configured sizes allow per second; 0 is no limit.
@@ -234,6 +257,8 @@ type Limits struct {
 	Units   int    `json:"units,omitempty"`
 	Unit    string `json:"unit,omitempty"`
 	Setting string `json:"setting,omitempty"`
+	// Step is what the setting must be a multiple of; 0 is 1.
+	Step int `json:"step,omitempty"`
 }
 
 // Example is one flawed event.

@@ -18,7 +18,7 @@ import (
 )
 
 func each(t *testing.T, fn func(t *testing.T, name string, r *Report)) {
-	for name, r := range map[string]*Report{"pass": passing(t), "fail": failing(t), "broken": broken(), "unverified": unverified(), "continued": continued(t), "archive": archive(t, true), "archive-flawed": archive(t, false)} {
+	for name, r := range map[string]*Report{"pass": passing(t), "fail": failing(t), "broken": broken(), "unverified": unverified(), "continued": continued(t), "archive": archive(t, true), "archive-flawed": archive(t, false), "charged": charged(t)} {
 		t.Run(name, func(t *testing.T) { fn(t, name, r) })
 	}
 }

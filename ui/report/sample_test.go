@@ -87,7 +87,7 @@ func sampleRun() (Run, *verify.Verdict) {
 		run.Samples = append(run.Samples, metrics.Sample{
 			At: began.Add(time.Duration(i) * time.Second), Phase: metrics.Streaming, Rate: 10000,
 			Offered: n, Sent: n, Acked: n, Unique: n, SentBytes: n * 931,
-			Processed: max(0, n-700), Stored: max(0, n-1500) * 600 / 606, StoredBytes: n * 940,
+			Processed: max(0, n-700), Duplicates: n / 1011, Stored: max(0, n-1500) * 600 / 606, StoredBytes: n * 940,
 			Backlog: 1500 + int64(900*math.Sin(float64(i)/3)), RSSBytes: 400 << 20,
 		})
 	}
@@ -176,11 +176,38 @@ func continued(t testing.TB) *Report {
 	return New(run, v)
 }
 
+// charged is a run into a store that charges for what it does, and was
+// given a quarter of the request units that the rate takes.
+func charged(t testing.TB) *Report {
+	t.Helper()
+	run, v := sampleRun()
+	run.Solution, run.Title, run.ID = "eventhubs-databricks-cosmosdb", "Event Hubs, Databricks, Cosmos DB", "20260504-110000"
+	run.Ingest, run.Serve, run.Layout = "event hub telemetry at 127.0.0.1:5672 (embedded)", "cosmosdb 127.0.0.1:8081 streaming/events", ""
+	run.Partitions = 8
+	run.StoreLimits = &Limits{Units: 20000, Unit: "request unit", Setting: "serve.throughput", Step: 100}
+	run.Measured.Throttled, run.Measured.Retries = 41207, 12
+	for i := range run.Samples {
+		s := &run.Samples[i]
+		s.Duplicates, s.StoreDuplicates = 0, s.Stored/1000
+		s.Throttled, s.StoreThrottled = int64(i)*654, int64(i)*654
+		s.Charge = 7.81 * float64(s.Stored)
+	}
+	v.Throughput.StoredPerSecond, v.Throughput.MinPerSecond = 2561, 2540
+	v.Latency.EndToEnd, v.Latency.Serve = percentiles(176000), percentiles(175800)
+	if err := v.Judge(thresholds, run.Measured); err != nil {
+		t.Fatal(err)
+	}
+	return New(run, v)
+}
+
 // archive is a run into a raw archive, and one whose archive is not right.
 func archive(t testing.TB, right bool) *Report {
 	t.Helper()
 	run, v := sampleRun()
 	run.Serve, run.Layout = "capture archive of hub telemetry in folder /data/archive/capture", ""
+	for i := range run.Samples {
+		run.Samples[i].Duplicates = 0 // nothing is processed
+	}
 	v.Events.DeadLettered, v.DeadLetters = 0, verify.DeadLetters{}
 	v.Raw = &verify.Raw{Rows: 606600, Expected: 606600, Matched: 606600, Malformed: 6000}
 	v.Latency = verify.Latency{EndToEnd: percentiles(9800)}

@@ -131,6 +131,11 @@ func Summary(w io.Writer, r *Report, s Style) error {
 		line("resources  %.1f CPU seconds, %.1f per million events, peak memory %s",
 			p.CPUSeconds, p.CPUSecondsPerMillionEvents, size(float64(p.PeakRSSBytes)))
 	}
+	if text := r.charged(); text != "" {
+		for i, text := range wrap(text, width80-11) {
+			line("%-9s  %s", map[bool]string{true: "charge"}[i == 0], text)
+		}
+	}
 	for _, h := range r.Hints {
 		line("")
 		for i, text := range wrap(s.clean(h), width80-6) {
@@ -173,6 +178,12 @@ func (s Style) verdict(line func(string, ...any), r *Report) {
 				text = s.paint(red, text)
 			}
 			line("%s  %s", s.paint(bold, fmt.Sprintf("%-11s", map[bool]string{true: "raw archive"}[i == 0])), text)
+		}
+	}
+	if text := r.handled(); text != "" {
+		line("")
+		for i, text := range wrap(text, width80-13) {
+			line("%s  %s", s.paint(bold, fmt.Sprintf("%-11s", map[bool]string{true: "duplicates"}[i == 0])), text)
 		}
 	}
 	t := &r.Throughput

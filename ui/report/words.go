@@ -136,6 +136,41 @@ func (r *Raw) archived() string {
 // flawed says that something is wrong with the archive.
 func (r *Raw) flawed() bool { return r.Missing+r.Surplus+r.Gaps+r.Overlaps > 0 }
 
+// handled says in one line where copies of events were taken out; "" if there
+// were none.
+func (r *Report) handled() string {
+	h := r.DuplicatesHandled
+	if h == nil {
+		return ""
+	}
+	var parts []string
+	for _, x := range []struct {
+		n    int64
+		what string
+	}{{h.Process, "dropped in process"}, {h.Store, "met by the store"}, {h.View, "left out by the view"}} {
+		if x.n > 0 {
+			parts = append(parts, number(x.n)+" "+x.what)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// charged says in one line what the store charged; "" if it does not charge.
+func (r *Report) charged() string {
+	p := &r.Resources
+	if p.RequestUnits <= 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s request units, %s for each event", requestUnits(p.RequestUnits), requestUnits(p.RequestUnitsPerEvent))
+	if p.RequestUnitsPerSecond > 0 {
+		text += fmt.Sprintf("; the rate takes %s/s", requestUnits(p.RequestUnitsPerSecond))
+		if l := r.StoreLimits; l != nil && l.Units > 0 {
+			text += fmt.Sprintf(" of %s/s", number(int64(l.Units)))
+		}
+	}
+	return text
+}
+
 // flaws says what a figure that should be zero means.
 var flaws = map[string][2]string{
 	"missing":                 {"event is missing", "events are missing"},
