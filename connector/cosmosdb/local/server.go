@@ -1,0 +1,159 @@
+package local
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sync/semaphore"
+
+	"millrace/connector"
+	"millrace/connector/cosmosdb/local/store"
+)
+
+// Server is a running stand-in. It is safe for concurrent use.
+type Server struct {
+	opts     Options
+	scheme   string
+	store    *store.Store
+	auth     *authorizer
+	table    [opCount]handler
+	bodies   *semaphore.Weighted // the memory of large request bodies
+	known    *catalogue
+	listener net.Listener
+	http     *http.Server
+	requests counters
+	wg       sync.WaitGroup
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Start opens the store and serves until Close. It returns when clients are
+// answered; ctx bounds the start only. Errors about ports are
+// connector.Unreachable.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	key, err := o.defaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: o, scheme: "http", auth: newAuthorizer(key), bodies: semaphore.NewWeighted(sharedBodies)}
+	if o.TLS != nil {
+		s.scheme = "https"
+	}
+	// The port comes first: a store that another process has open fails more
+	// slowly and less clearly than a port that is taken.
+	if err := s.listen(ctx); err != nil {
+		return nil, err
+	}
+	s.store, err = store.Open(o.DataDir, store.Options{SyncWrites: o.SyncWrites, CacheBytes: o.CacheBytes, Log: o.Log, Now: o.Now})
+	if err != nil {
+		_ = s.listener.Close() // nobody was served yet
+		return nil, fmt.Errorf("opening the data of Cosmos DB in %s: %w", o.DataDir, err)
+	}
+	s.known = newCatalogue(s.store, o.Throughput, o.Now)
+	s.table = s.handlers()
+	s.serve()
+	return s, nil
+}
+
+func (s *Server) listen(ctx context.Context) error {
+	addr := net.JoinHostPort(s.opts.Host, strconv.Itoa(s.opts.Port))
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err == nil {
+		s.listener = newBoundedListener(l, s.opts.MaxConnections)
+		return nil
+	}
+	var op *net.OpError
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return &connector.Unreachable{What: addr, Hint: "choose another port, or stop what uses this one",
+			Err: fmt.Errorf("port %d is taken", s.opts.Port)}
+	case errors.As(err, &op):
+		return &connector.Unreachable{What: addr, Hint: "choose an address of this machine and a port above 1023", Err: op.Err}
+	}
+	return fmt.Errorf("listening on %s: %w", addr, err)
+}
+
+func (s *Server) serve() {
+	t := &s.opts.Timing
+	s.http = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: t.Header,
+		ReadTimeout:       t.Request,
+		WriteTimeout:      t.Answer,
+		IdleTimeout:       t.Idle,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
+		// OPTIONS * is refused like any verb that a path does not have.
+		DisableGeneralOptionsHandler: true,
+	}
+	s.wg.Go(func() {
+		l := s.listener
+		if s.opts.TLS != nil {
+			config := s.opts.TLS.Clone()
+			if len(config.NextProtos) == 0 {
+				config.NextProtos = []string{"h2", "http/1.1"}
+			}
+			s.http.TLSConfig = config
+			l = tls.NewListener(l, config)
+		}
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.opts.Log.Error("the Cosmos DB server has stopped accepting connections", slog.Any("error", err))
+		}
+	})
+}
+
+// Address returns the connection string for SDKs.
+func (s *Server) Address() string {
+	key := s.opts.Key
+	if key == "" {
+		key = WellKnownKey
+	}
+	return "AccountEndpoint=" + s.Endpoint() + ";AccountKey=" + key + ";"
+}
+
+// Endpoint returns the account's URL, as a client on this machine reaches it,
+// with a final slash.
+func (s *Server) Endpoint() string { return s.scheme + "://" + s.HostPort() + "/" }
+
+// HostPort returns the address of the port, as a client on this machine reaches
+// it.
+func (s *Server) HostPort() string {
+	addr, ok := s.listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return s.listener.Addr().String()
+	}
+	ip := addr.IP
+	if ip.IsUnspecified() {
+		ip = net.IPv4(127, 0, 0, 1)
+	}
+	return net.JoinHostPort(ip.String(), strconv.Itoa(addr.Port))
+}
+
+// Close stops accepting requests, waits for those in progress (up to
+// Timing.Close, then their connections are closed), and closes the store. What
+// has been acknowledged is kept.
+func (s *Server) Close() error {
+	s.closeOnce.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timing.Close)
+		defer cancel()
+		if err := s.http.Shutdown(ctx); err != nil {
+			_ = s.http.Close() // they have had their time
+		}
+		s.wg.Wait()
+		s.running.Wait()
+		if err := s.store.Close(); err != nil {
+			s.closeErr = fmt.Errorf("closing the data of Cosmos DB in %s: %w", s.opts.DataDir, err)
+		}
+	})
+	return s.closeErr
+}
