@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,17 +32,30 @@ func Read(in io.Reader) (*Report, error) {
 		return nil, fmt.Errorf("read a report: %w", err)
 	}
 	if len(data) > maxSize {
-		return nil, errors.New("read a report: larger than 64 MB")
+		return nil, errors.New("no report of a run: larger than 64 MB")
+	}
+	// What else may be at hand is told from reports before its members are
+	// looked at, which may have the same names and other types.
+	var kind struct{ Schema string }
+	text := bytes.TrimLeft(data, " \t\r\n")
+	switch err := json.Unmarshal(data, &kind); {
+	case len(text) == 0:
+		return nil, hint(errors.New("no report of a run: it is empty"))
+	case text[0] == '<':
+		return nil, &connector.Hinted{Hint: "the page of a run has a button that saves its JSON",
+			Err: errors.New("no report of a run: it is a page, not the JSON")}
+	case err != nil && !json.Valid(data):
+		return nil, hint(fmt.Errorf("no report of a run: it is not JSON: %w", err))
+	case strings.HasPrefix(kind.Schema, "millrace.compare/"):
+		return nil, hint(errors.New("no report of a run: it is a comparison of several"))
+	case err != nil, !strings.HasPrefix(kind.Schema, "millrace.report/"):
+		return nil, hint(errors.New("no report of a run: it does not say that it is one"))
+	case kind.Schema != Schema:
+		return nil, hint(fmt.Errorf("no report that this version reads: its format is %q, not %q", kind.Schema, Schema))
 	}
 	r := new(Report)
 	if err := json.Unmarshal(data, r); err != nil {
-		return nil, hint(fmt.Errorf("read a report: %w", err))
-	}
-	if r.Schema != Schema {
-		if !strings.HasPrefix(r.Schema, "millrace.report/") {
-			return nil, hint(errors.New("read a report: it does not say that it is one"))
-		}
-		return nil, hint(fmt.Errorf("read a report: its format is %q, this version reads %q", r.Schema, Schema))
+		return nil, hint(fmt.Errorf("no report of a run: %w", err))
 	}
 	return r, nil
 }

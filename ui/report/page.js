@@ -7,7 +7,7 @@
     var link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([data], { type: "application/json" }));
     var report = JSON.parse(data);
-    link.download = report.solution + (report.run ? "-" + report.run : "") + ".json";
+    link.download = (report.solution || "comparison") + (report.run ? "-" + report.run : "") + ".json";
     link.click();
     URL.revokeObjectURL(link.href);
   });

@@ -157,9 +157,15 @@ func TestJSONSchema(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                 "EOF|unexpected end",
-		"{":                                "unexpected end",
-		"[]":                               "cannot unmarshal",
+		"":                                "it is empty",
+		"  \n":                            "it is empty",
+		"{":                               "unexpected end",
+		"[]":                              "does not say",
+		"7":                               "does not say",
+		`{"schema":7}`:                    "does not say",
+		"<!DOCTYPE html>":                 "it is a page",
+		`{"schema":"millrace.compare/1"}`: "it is a comparison",
+		`{"schema":"millrace.report/1","events":[]}`: "cannot unmarshal",
 		"{}":                               "does not say that it is one",
 		`{"schema":"millrace.report/2"}`:   `its format is "millrace.report/2"`,
 		`{"schema":"other"}`:               "does not say",
