@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -65,28 +66,37 @@ func SplitPath(path string) ([]string, error) {
 	}
 	var names []string
 	for rest := path; rest != ""; {
-		if rest[0] != '/' {
-			return nil, fmt.Errorf("%q is no path: / expected before %q", path, rest)
-		}
-		rest = rest[1:]
 		var name string
-		if strings.HasPrefix(rest, `"`) {
-			end := strings.IndexByte(rest[1:], '"')
-			if end < 0 {
-				return nil, fmt.Errorf("%q is no path: a quotation mark is not closed", path)
-			}
-			name, rest = rest[1:1+end], rest[end+2:]
-		} else {
-			end := strings.IndexByte(rest, '/')
-			if end < 0 {
-				end = len(rest)
-			}
-			name, rest = rest[:end], rest[end:]
-		}
-		if name == "" {
-			return nil, fmt.Errorf("%q is no path: a name is empty", path)
+		var err error
+		if name, rest, err = nextName(rest); err != nil {
+			return nil, fmt.Errorf("%q is no path: %w", path, err)
 		}
 		names = append(names, name)
 	}
 	return names, nil
+}
+
+// nextName takes the first name off a path that is not empty.
+func nextName(path string) (name, rest string, err error) {
+	if path[0] != '/' {
+		return "", "", fmt.Errorf("/ expected before %q", path)
+	}
+	rest = path[1:]
+	if strings.HasPrefix(rest, `"`) {
+		end := strings.IndexByte(rest[1:], '"')
+		if end < 0 {
+			return "", "", errors.New("a quotation mark is not closed")
+		}
+		name, rest = rest[1:1+end], rest[end+2:]
+	} else {
+		end := strings.IndexByte(rest, '/')
+		if end < 0 {
+			end = len(rest)
+		}
+		name, rest = rest[:end], rest[end:]
+	}
+	if name == "" {
+		return "", "", errors.New("a name is empty")
+	}
+	return name, rest, nil
 }
