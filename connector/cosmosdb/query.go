@@ -1,0 +1,71 @@
+package cosmosdb
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"millrace/connector"
+)
+
+// Query implements connector.Store: text is a query of Cosmos DB over the
+// container, which it calls by whatever name it likes. What one partition key
+// range, or the service's gateway, can answer goes to the gateway as it is.
+func (s *Store) Query(ctx context.Context, text string) (connector.Rows, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, &connector.Hinted{Err: fmt.Errorf("the query is empty"), Hint: "try: SELECT TOP 10 * FROM c"}
+	}
+	p := &pages{s: s, query: text}
+	if err := p.fetch(ctx); err != nil {
+		return nil, s.sayQuery(err)
+	}
+	return newRows(ctx, p, s.account.log)
+}
+
+// sayQuery puts an error of a query into words.
+func (s *Store) sayQuery(err error) error {
+	if faultOf(err) == unplanned {
+		return &connector.Hinted{Err: err, Hint: "restrict it to one partition key, or leave out ORDER BY, TOP, aggregates and the like"}
+	}
+	return err
+}
+
+// pages are the results of a query over one range, or of one that the gateway
+// answers over all of them.
+type pages struct {
+	s       *Store
+	query   string
+	rangeID string
+	from    string
+	begun   bool
+	items   [][]byte
+}
+
+// fetch reads the next page that is not empty, if there is one.
+func (p *pages) fetch(ctx context.Context) error {
+	for len(p.items) == 0 && (!p.begun || p.from != "") {
+		body, next, err := p.s.page(ctx, p.query, p.rangeID, p.from, columnSample)
+		if err != nil {
+			return err
+		}
+		p.begun, p.from = true, next
+		p.items = p.items[:0]
+		if err := documents(body, func(doc []byte) bool { p.items = append(p.items, doc); return true }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pages) next(ctx context.Context) ([]byte, error) {
+	if err := p.fetch(ctx); err != nil {
+		return nil, err
+	}
+	if len(p.items) == 0 {
+		return nil, io.EOF
+	}
+	item := p.items[0]
+	p.items = p.items[1:]
+	return item, nil
+}
