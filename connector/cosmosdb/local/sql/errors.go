@@ -1,16 +1,18 @@
 package sql
 
 import (
-	"encoding/json"
 	"fmt"
+	"strconv"
+
+	"millrace/connector/cosmosdb/local/value"
 )
 
 // The codes of what is wrong with a query's text.
 const (
-	CodeSyntax  = "SC1001" // something where it must not be
-	CodeToken   = "SC1010" // a character that begins nothing
-	CodeString  = "SC1012" // a string that does not end, or has a wrong escape
-	CodeTooLong = "SC3013" // a query beyond the limits on size and nesting
+	CodeSyntax = "SC1001" // something where it must not be
+	CodeToken  = "SC1010" // a character that begins nothing
+	CodeString = "SC1012" // a string that does not end, or has a wrong escape
+	CodeLimit  = "SC3013" // beyond the limits on size and nesting
 )
 
 // SyntaxError says what is wrong with a query, and where: from Start, up to but
@@ -29,23 +31,15 @@ func (e *SyntaxError) Error() string {
 // JSON is the error as the service writes it into the message of a 400 answer:
 // {"errors":[{"severity":"Error","location":{...},"code":...,"message":...}]}.
 func (e *SyntaxError) JSON() string {
-	type location struct {
-		Start int `json:"start"`
-		End   int `json:"end"`
-	}
-	type entry struct {
-		Severity string   `json:"severity"`
-		Location location `json:"location"`
-		Code     string   `json:"code"`
-		Message  string   `json:"message"`
-	}
-	text, err := json.Marshal(map[string][]entry{
-		"errors": {{"Error", location{e.Start, e.End}, e.Code, e.Message}},
-	})
-	if err != nil { // strings and integers always marshal
-		return e.Error()
-	}
-	return string(text)
+	b := append([]byte(nil), `{"errors":[{"severity":"Error","location":{"start":`...)
+	b = strconv.AppendInt(b, int64(e.Start), 10)
+	b = append(b, `,"end":`...)
+	b = strconv.AppendInt(b, int64(e.End), 10)
+	b = append(b, `},"code":`...)
+	b = value.AppendString(b, e.Code)
+	b = append(b, `,"message":`...)
+	b = value.AppendString(b, e.Message)
+	return string(append(b, "}]}"...))
 }
 
 // Errorf is an error of meaning at a place in the query.
