@@ -1,8 +1,8 @@
 package cosmosdb
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,39 +27,46 @@ const (
 	pageItems = 2000
 )
 
-const (
-	headerRange   = "X-Ms-Documentdb-Partitionkeyrangeid"
-	headerContent = "application/query+json"
-)
+const headerRange = "X-Ms-Documentdb-Partitionkeyrangeid"
 
 // keyRange is a range of partition keys that the service holds in one place.
 type keyRange struct {
-	ID  string `json:"id"`
-	Min string `json:"minInclusive"`
-	Max string `json:"maxExclusive"`
+	id       string
+	min, max string // of effective partition keys
+}
+
+// parseRanges reads the list of ranges. Ids are strings; there is a server
+// that gives numbers.
+func parseRanges(body []byte) ([]keyRange, error) {
+	var ranges []keyRange
+	list := memberOf(body, "PartitionKeyRanges")
+	ok := list != nil && eachElement(list, func(v []byte) bool {
+		text := func(name string) string { return unquote(bytes.Trim(memberOf(v, name), `"`)) }
+		ranges = append(ranges, keyRange{text("id"), text("minInclusive"), text("maxExclusive")})
+		return true
+	})
+	if !ok || len(ranges) == 0 {
+		return nil, errors.New("the list of partition key ranges cannot be read")
+	}
+	return ranges, nil
 }
 
 // ranges reads the container's partition key ranges.
 func (s *Store) ranges(ctx context.Context) ([]keyRange, error) {
-	var ranges []keyRange
-	err := s.account.repeat(ctx, fmt.Sprintf("reading the partition key ranges of the container %q", s.name), nil, func() error {
-		e := &errand{ranges: true, instead: "{}"}
-		if _, err := s.container.Read(e.context(ctx), nil); err != nil {
-			return err
-		}
-		var list struct {
-			PartitionKeyRanges []keyRange
-		}
-		if err := json.Unmarshal(e.body, &list); err != nil {
-			return fmt.Errorf("reading the list of partition key ranges: %w", err)
-		}
-		ranges = list.PartitionKeyRanges
-		return nil
+	e := &errand{ranges: true, instead: "{}"}
+	doing := fmt.Sprintf("reading the partition key ranges of the container %q", s.name)
+	err := s.account.repeat(ctx, doing, nil, func() error {
+		_, err := s.container.Read(e.context(ctx), nil)
+		return err
 	})
-	if err == nil && len(ranges) == 0 {
-		err = fmt.Errorf("the container %q of Cosmos DB at %s names no partition key ranges", s.name, s.account.host)
+	if err != nil {
+		return nil, err
 	}
-	return ranges, err
+	ranges, err := parseRanges(e.body)
+	if err != nil {
+		return nil, fmt.Errorf("Cosmos DB at %s: %s: %w", s.account.host, doing, err)
+	}
+	return ranges, nil
 }
 
 // page asks for one page of a query over one range, or over all that the query
@@ -164,7 +171,7 @@ func (s *Store) Scan(ctx context.Context, fn func(*record.Stored) error) error {
 		readers.SetLimit(scanReaders)
 		for _, r := range ranges {
 			readers.Go(func() error {
-				return s.read(ctx, "SELECT * FROM c", r.ID, func(body []byte) error { return hand(ctx, read, body) })
+				return s.read(ctx, "SELECT * FROM c", r.id, func(body []byte) error { return hand(ctx, read, body) })
 			})
 		}
 		return readers.Wait()
