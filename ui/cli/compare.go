@@ -17,11 +17,11 @@ func (a *app) compareCommand() *cobra.Command {
 	var asJSON bool
 	page := &reportFlags{}
 	cmd := &cobra.Command{
-		Use: "compare REPORT REPORT...", Short: "Show runs side by side: rates, latency, cost, duplicates, what failed",
+		Use: "compare REPORT REPORT...", Short: "Show runs side by side: rates, latency, cost, what failed",
 		Long: "Compare shows runs side by side, from the reports that `run --json` wrote. The\n" +
 			"first run is what the others are compared with: every figure of theirs has its\n" +
 			"ratio to the first run's, and whether it is better (+), worse (!) or the same\n" +
-			"(=) within 2 %. Runs of other machines, rates or numbers of events are shown with\n" +
+			"(=) within 2 %. A run of another machine, rate or number of events is shown with\n" +
 			"a warning, and not judged. The file `-` is standard input.\n\n" +
 			"Exit codes: 0 compared (whatever the runs came to), 2 a file is no report.",
 		Example: "  millrace run eventhubs-capture --json >a.json\n" +

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -14,22 +13,9 @@ import (
 	"sync"
 	"testing"
 	"time"
-)
 
-// chromium finds a browser.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("no chromium found; `make services` installs it")
-	}
-	t.Skip("no chromium found, so that nobody looks at the page; `make services` installs it")
-	return ""
-}
+	"millrace/internal/testservice"
+)
 
 // proxy is all of the network that the browser of a test sees: it serves the
 // page under one name, refuses everything else, and remembers what was asked
@@ -107,8 +93,17 @@ addEventListener("load", function () {
   set("width", document.documentElement.clientWidth);
   var blank = 0;
   document.querySelectorAll("figure.chart svg path.line").forEach(function (p) { if (!(p.getTotalLength() > 20)) blank++; });
+  document.querySelectorAll("svg rect.bar50").forEach(function (p) { if (!(p.getBBox().width > 1)) blank++; });
   set("blank", blank);
-  set("rows", document.querySelectorAll("#thresholds tbody tr").length);
+  var outside = 0;
+  document.querySelectorAll("figure.chart>svg").forEach(function (svg) {
+    var room = svg.viewBox.baseVal;
+    svg.querySelectorAll("text,path,rect").forEach(function (e) {
+      var b = e.getBBox(); if (b.x < -1 || b.y < -1 || b.x + b.width > room.width + 1 || b.y + b.height > room.height + 1) { outside++; set("which", e.tagName + " " + e.textContent + " " + b.x + " " + b.y + " " + b.width); }
+    });
+  });
+  set("outside", outside);
+  set("rows", document.querySelectorAll("#thresholds tbody tr, #failed tbody tr").length);
   set("ground", getComputedStyle(document.body).backgroundColor);
   var hidden = [];
   document.querySelectorAll("h1,h2,.word,.why,td,th").forEach(function (e) {
@@ -118,13 +113,64 @@ addEventListener("load", function () {
 });
 </script></body>`
 
-var attribute = regexp.MustCompile(`data-(overflow|width|blank|rows|ground|invisible)="([^"]*)"`)
+var attribute = regexp.MustCompile(`data-(overflow|width|blank|outside|which|rows|ground|invisible)="([^"]*)"`)
+
+// look opens a page and checks what has to be right of every one: nothing is
+// wider than the window, charts are drawn, text can be seen, the script ran.
+func look(t *testing.T, browser, page string, dark bool, rows int, flags []string) (dom string) {
+	t.Helper()
+	dom = dump(t, browser, &proxy{page: strings.Replace(page, "</body>", probe, 1)}, flags...)
+	facts := map[string]string{}
+	for _, m := range attribute.FindAllStringSubmatch(dom, -1) {
+		facts[m[1]] = m[2]
+	}
+	want := map[string]string{"overflow": "0", "blank": "0", "outside": "0", "invisible": "0", "rows": strconv.Itoa(rows)}
+	for k, v := range want {
+		if facts[k] != v {
+			t.Errorf("%s is %q, want %s (at a width of %s) %s", k, facts[k], v, facts["width"], facts["which"])
+		}
+	}
+	if white := facts["ground"] == "rgb(255, 255, 255)"; white == dark {
+		t.Errorf("the ground is %s", facts["ground"])
+	}
+	if strings.Contains(dom, `id="download" hidden`) {
+		t.Error("the script did not run")
+	}
+	return dom
+}
+
+// TestComparisonInBrowser: as TestPageInBrowser, for the page of a comparison.
+func TestComparisonInBrowser(t *testing.T) {
+	browser := testservice.Chromium(t)
+	c := sampleComparison(t)
+	rows := 0
+	for i := range c.Runs {
+		rows += len(c.Runs[i].Missed)
+	}
+	for name, flags := range map[string][]string{
+		"wide":   {"--window-size=1200,900"},
+		"narrow": {"--window-size=390,800"},
+		"dark":   {"--window-size=1000,900", "--blink-settings=preferredColorScheme=0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dom := look(t, browser, comparisonPage(t, c), name == "dark", rows, flags)
+			if n := strings.Count(dom, `<figure class="chart bars"`); n != 4 {
+				t.Errorf("%d stages", n)
+			}
+		})
+	}
+	t.Run("without JavaScript", func(t *testing.T) {
+		dom := dump(t, browser, &proxy{page: comparisonPage(t, c), policy: "script-src 'none'"})
+		for _, want := range []string{`id="bars-endToEnd"`, `id="chart-overlay"`, "2,561/s", `id="download" hidden`} {
+			if !strings.Contains(dom, want) {
+				t.Errorf("%s is not there", want)
+			}
+		}
+	})
+}
 
 func TestPageInBrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a browser takes a few seconds per page")
-	}
-	browser := chromium(t)
+	browser := testservice.Chromium(t)
 	for name, c := range map[string]struct {
 		report *Report
 		flags  []string
@@ -136,24 +182,7 @@ func TestPageInBrowser(t *testing.T) {
 		"broken":       {report: broken(), flags: []string{"--window-size=700,900"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			page := strings.Replace(pageOf(t, c.report), "</body>", probe, 1)
-			dom := dump(t, browser, &proxy{page: page}, c.flags...)
-			facts := map[string]string{}
-			for _, m := range attribute.FindAllStringSubmatch(dom, -1) {
-				facts[m[1]] = m[2]
-			}
-			want := map[string]string{"overflow": "0", "blank": "0", "invisible": "0", "rows": strconv.Itoa(len(c.report.Thresholds))}
-			for k, v := range want {
-				if facts[k] != v {
-					t.Errorf("%s is %q, want %s (at a width of %s)", k, facts[k], v, facts["width"])
-				}
-			}
-			if white := facts["ground"] == "rgb(255, 255, 255)"; white == c.dark {
-				t.Errorf("the ground is %s", facts["ground"])
-			}
-			if strings.Contains(dom, `id="download" hidden`) {
-				t.Error("the script did not run")
-			}
+			dom := look(t, browser, pageOf(t, c.report), c.dark, len(c.report.Thresholds), c.flags)
 			if n := strings.Count(dom, `<figure class="chart"`); n != 3 {
 				t.Errorf("%d charts", n)
 			}

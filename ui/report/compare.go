@@ -225,6 +225,10 @@ func differences(r, base *Report) []string {
 	case r.Verified != base.Verified:
 		add("only one of them was verified")
 	}
+	out = append(out, r.Notes...)
+	for _, note := range base.Notes {
+		add("of the first one: %s", note)
+	}
 	return out
 }
 
@@ -257,7 +261,7 @@ func (c *Comparison) figure(d *definition) (f Figure, known bool) {
 		var ratio *float64
 		judged := Unjudged
 		if base := f.Values[0]; i > 0 && v != nil && base != nil {
-			if *base != 0 {
+			if *base > 0 && *v >= 0 {
 				ratio = pointer(*v / *base)
 			}
 			if len(c.Runs[i].Differs) == 0 {

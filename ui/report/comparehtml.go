@@ -41,8 +41,10 @@ type compareGroup struct {
 	Rows []compareRow
 }
 
+// compareRow is a figure; Part says that it is a part of the one above.
 type compareRow struct {
 	Label string
+	Part  bool
 	Cells []compareCell
 }
 
@@ -91,7 +93,7 @@ func (c *Comparison) groups() []compareGroup {
 	var out []compareGroup
 	for i := range c.Figures {
 		f := &c.Figures[i]
-		row := compareRow{Label: strings.TrimSpace(f.Label)}
+		row := compareRow{Label: strings.TrimSpace(f.Label), Part: strings.HasPrefix(f.Label, " ")}
 		for n, v := range f.Values {
 			cell := compareCell{Value: "–", Judged: f.Judged[n]}
 			if v != nil {
@@ -150,7 +152,8 @@ func (c *Comparison) bars() []barChart {
 		}
 		b := barChart{ID: s.name, Title: strings.ToUpper(s.label[:1]) + s.label[1:]}
 		var words []string
-		width := func(v float64) float64 { return round(max(0, (barRight-barLeft)*(v/top))) }
+		// A bar that is too short to be seen would look like none.
+		width := func(v float64) float64 { return round(max(2, (barRight-barLeft)*(v/top))) }
 		for i, r := range c.reports {
 			p := s.of(r)
 			if p == nil {

@@ -7,7 +7,6 @@ import (
 	"html"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -16,25 +15,8 @@ import (
 	"time"
 
 	"millrace/connector/eventhubs/local/hub"
+	"millrace/internal/testservice"
 )
-
-// chromium finds a browser.
-func chromium(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("a browser takes a few seconds per page")
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("no chromium found; `make services` installs it")
-	}
-	t.Skip("no chromium found, so that nobody looks at the page; `make services` installs it")
-	return ""
-}
 
 // ownHosts are what browsers talk to by themselves, whatever the page.
 var ownHosts = regexp.MustCompile(`(^|\.)(google\.com|googleapis\.com|gvt1\.com|gstatic\.com)(:\d+)?$`)
@@ -141,7 +123,7 @@ var attribute = regexp.MustCompile(`data-(sent|shown|facts|group|overflow|ground
 
 func TestExplorerInBrowser(t *testing.T) {
 	t.Parallel()
-	browser := chromium(t)
+	browser := testservice.Chromium(t)
 	for name, c := range map[string]struct {
 		flags []string
 		dark  bool
@@ -196,7 +178,7 @@ func TestExplorerInBrowser(t *testing.T) {
 // With a key the page asks for it, and signs what it sends.
 func TestExplorerWithAKey(t *testing.T) {
 	t.Parallel()
-	browser := chromium(t)
+	browser := testservice.Chromium(t)
 	w := newWorld(t, func(o *Options, h *hub.Options) {
 		withHub(2)(o, h)
 		o.Key, o.KeyName = "hush", "RootManageSharedAccessKey"
