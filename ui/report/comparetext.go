@@ -59,18 +59,19 @@ func CompareText(w io.Writer, c *Comparison, columns int, s Style) error {
 // compared says what a run is.
 func (s Style) compared(line func(string), r *Compared, columns int) {
 	line(s.paint(bold, r.Key+"  "+s.cut(r.Name, columns-3)))
-	machine := machineWords(&r.Machine) + ", commit " + r.Machine.Commit
+	machine := "commit " + r.Machine.Commit + ", " + machineWords(&r.Machine)
 	run := r.File
 	if r.Run != "" {
 		run += ", run " + r.Run
 	}
+	// What tells runs apart comes first, as long names are cut.
 	log := r.Ingest
 	if r.Partitions > 0 {
-		log += ", " + plural(int64(r.Partitions), "partition", "partitions")
+		log = plural(int64(r.Partitions), "partition", "partitions") + ", " + log
 	}
 	store := r.Serve
 	if r.Layout != "" {
-		store += ", " + r.Layout
+		store = r.Layout + ", " + store
 	}
 	for _, x := range [][2]string{{"from", run}, {"log", log}, {"engine", r.Engine}, {"store", store}, {"on", machine}} {
 		line(s.paint(faint, fmt.Sprintf("   %-7s %s", x[0], s.cut(x[1], columns-11))))
