@@ -145,7 +145,11 @@ func (c *Config) RateLimits() connector.RateLimits {
 	if c.Throughput == 0 {
 		return connector.RateLimits{}
 	}
-	return connector.RateLimits{Units: c.Throughput, Unit: "request unit", Setting: "throughput"}
+	step := 100
+	if c.Autoscale {
+		step = 1000
+	}
+	return connector.RateLimits{Units: c.Throughput, Unit: "request unit", Setting: "throughput", Step: step}
 }
 
 // ContainerOf is the name of a run's container.
