@@ -145,9 +145,9 @@ func (c *Config) RateLimits() connector.RateLimits {
 	if c.Throughput == 0 {
 		return connector.RateLimits{}
 	}
-	step := 100
+	step := throughputStep
 	if c.Autoscale {
-		step = 1000
+		step = autoscaleStep
 	}
 	return connector.RateLimits{Units: c.Throughput, Unit: "request unit", Setting: "throughput", Step: step}
 }
