@@ -37,8 +37,10 @@ type mac struct {
 	sum  [sha256.Size]byte
 }
 
+// unauthorized is what the gateway answers itself: a message that is not wrapped
+// like those from behind it.
 func unauthorized(message string) *failure {
-	return &failure{status: http.StatusUnauthorized, message: message}
+	return &failure{status: http.StatusUnauthorized, detail: message}
 }
 
 // check returns nil if the request may be answered.
@@ -67,7 +69,7 @@ func (a *authorizer) check(c *call) *failure {
 		return unauthorized("The header x-ms-date is missing or is not a date such as Tue, 15 Nov 1994 08:12:31 GMT.")
 	}
 	if skew := c.now.Sub(date); skew > maxSkew || skew < -maxSkew {
-		return &failure{status: http.StatusForbidden, message: "The authorization token is not valid at the current time. " +
+		return &failure{status: http.StatusForbidden, detail: "The authorization token is not valid at the current time. " +
 			"Please create another token and retry (token start time: " + date.UTC().Format(http.TimeFormat) +
 			", current server time: " + c.now.UTC().Format(http.TimeFormat) + ")."}
 	}

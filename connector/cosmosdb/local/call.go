@@ -29,6 +29,8 @@ type call struct {
 	db   *store.Database
 	coll *container
 	out  reply
+	// closing: the connection ends with this answer.
+	closing bool
 }
 
 // reply is the answer to a request.

@@ -10,7 +10,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"time"
+
+	"millrace/connector/cosmosdb/local/store"
 )
 
 const (
@@ -44,6 +45,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.opts.Web.ServeHTTP(w, r)
 		return
 	}
+	if !s.gate.enter() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	defer s.gate.leave()
 	x := exchanges.Get().(*exchange)
 	c := &x.call
 	c.begin(s, r)
@@ -78,7 +84,7 @@ func (c *call) begin(s *Server, r *http.Request) {
 	c.out.items = -1
 	c.host = s.scheme + "://" + r.Host
 	if r.Host == "" {
-		c.host = s.endpoint()
+		c.host = s.scheme + "://" + s.HostPort()
 	}
 	c.in.fill(r.Header)
 	if len(c.in.activityID) == 0 || len(c.in.activityID) > 64 {
@@ -156,6 +162,12 @@ func (s *Server) handle(c *call) {
 		return
 	}
 	if f := asFailure(err); f != nil {
+		c.failed(f)
+		return
+	}
+	if errors.Is(err, store.ErrGone) {
+		f := notFound()
+		f.substatus = subOwnerNotFound
 		c.failed(f)
 		return
 	}
@@ -254,4 +266,3 @@ func allowed(p *path) string {
 	}
 	return strings.Join(verbs, ", ")
 }
-

@@ -1,6 +1,9 @@
 package local
 
-import "unicode/utf8"
+import (
+	"strconv"
+	"unicode/utf8"
+)
 
 const hexDigits = "0123456789abcdef"
 
@@ -46,3 +49,6 @@ func appendEscaped(dst []byte, s string) []byte {
 	}
 	return append(dst, s[from:]...)
 }
+
+// appendInt appends n as JSON.
+func appendInt[N int | int64](dst []byte, n N) []byte { return strconv.AppendInt(dst, int64(n), 10) }

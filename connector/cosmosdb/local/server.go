@@ -29,8 +29,9 @@ type Server struct {
 	known    *catalogue
 	listener net.Listener
 	http     *http.Server
-	requests counters
+	total    counters
 	wg       sync.WaitGroup
+	gate     gate
 
 	closeOnce sync.Once
 	closeErr  error
@@ -69,7 +70,7 @@ func (s *Server) listen(ctx context.Context) error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err == nil {
-		s.listener = newBoundedListener(l, s.opts.MaxConnections)
+		s.listener = newBoundedListener(l, s.opts.MaxConnections, s.opts.TLS == nil)
 		return nil
 	}
 	var op *net.OpError
@@ -150,10 +151,36 @@ func (s *Server) Close() error {
 			_ = s.http.Close() // they have had their time
 		}
 		s.wg.Wait()
-		s.running.Wait()
+		s.gate.close()
 		if err := s.store.Close(); err != nil {
 			s.closeErr = fmt.Errorf("closing the data of Cosmos DB in %s: %w", s.opts.DataDir, err)
 		}
 	})
 	return s.closeErr
+}
+
+// gate keeps the store open for as long as a handler may use it: handlers of
+// connections that were cut off are still running for a moment.
+type gate struct {
+	mu     sync.RWMutex
+	closed bool
+}
+
+// enter lets a handler in until leave; false: the server is closed.
+func (g *gate) enter() bool {
+	g.mu.RLock()
+	if g.closed {
+		g.mu.RUnlock()
+		return false
+	}
+	return true
+}
+
+func (g *gate) leave() { g.mu.RUnlock() }
+
+// close waits for the handlers that are inside.
+func (g *gate) close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
 }
