@@ -3,17 +3,12 @@ package archive
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
-	"time"
-
-	duckdb "github.com/duckdb/duckdb-go/v2"
 
 	"millrace/connector"
-	"millrace/record"
+	"millrace/connector/internal/duckread"
 )
 
 // result is a query's rows; the query is theirs.
@@ -58,7 +53,12 @@ func (r *result) Next(ctx context.Context) ([]any, error) {
 	}
 	out := make([]any, len(r.values))
 	for i, v := range r.values {
-		out[i] = plain(v, r.types[i])
+		if r.types[i] == "JSON" && v != nil {
+			// Texts in JSON stay JSON here, with their quotation marks.
+			out[i] = duckread.JSON(v)
+			continue
+		}
+		out[i] = duckread.Plain(v, r.types[i])
 	}
 	return out, nil
 }
@@ -70,59 +70,4 @@ func (r *result) Close() error {
 	}
 	r.closed = true
 	return errors.Join(r.rows.Close(), r.query.end())
-}
-
-// plain makes one of the types that connector.Rows allows of a driver's value.
-// Exact numbers stay exact as long as they fit; nested values become JSON text.
-func plain(v any, typeName string) any {
-	if typeName == "JSON" && v != nil {
-		return asJSON(v)
-	}
-	switch v := v.(type) {
-	case nil, bool, int64, float64, string:
-		return v
-	case int8:
-		return int64(v)
-	case int16:
-		return int64(v)
-	case int32:
-		return int64(v)
-	case uint8:
-		return int64(v)
-	case uint16:
-		return int64(v)
-	case uint32:
-		return int64(v)
-	case uint64:
-		return plain(new(big.Int).SetUint64(v), typeName)
-	case float32:
-		return float64(v)
-	case *big.Int:
-		if v.IsInt64() {
-			return v.Int64()
-		}
-		return v.String()
-	case duckdb.Decimal:
-		return v.Float64()
-	case []byte:
-		if typeName == "UUID" && len(v) == len(record.ID{}) {
-			return record.ID(v).String()
-		}
-		return v
-	case time.Time:
-		if typeName == "TIME" || typeName == "TIMETZ" {
-			return v.Format("15:04:05.999999")
-		}
-		return v.UTC()
-	case duckdb.Interval:
-		return fmt.Sprintf("%d months %d days %s", v.Months, v.Days, time.Duration(v.Micros)*time.Microsecond)
-	}
-	return asJSON(v)
-}
-
-func asJSON(v any) any {
-	if text, err := json.Marshal(v); err == nil {
-		return string(text)
-	}
-	return fmt.Sprint(v)
 }

@@ -4,15 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"sync/atomic"
-	"time"
 
-	duckdb "github.com/duckdb/duckdb-go/v2"
 	"golang.org/x/sync/errgroup"
 
 	"millrace/connector"
@@ -261,58 +257,9 @@ func (r *duckRows) Next(ctx context.Context) ([]any, error) {
 	}
 	out := make([]any, len(r.values))
 	for i, v := range r.values {
-		out[i] = plainDuck(v, r.types[i])
+		out[i] = duckread.Plain(v, r.types[i])
 	}
 	return out, nil
 }
 
 func (r *duckRows) Close() error { return errors.Join(r.rows.Close(), hangUp(r.conn)) }
-
-// plainDuck makes one of the types that connector.Rows allows of a driver's
-// value. Exact numbers stay exact as long as they fit; nested values become
-// JSON text.
-func plainDuck(v any, typeName string) any {
-	switch v := v.(type) {
-	case nil, bool, int64, float64, string:
-		return v
-	case int8:
-		return int64(v)
-	case int16:
-		return int64(v)
-	case int32:
-		return int64(v)
-	case uint8:
-		return int64(v)
-	case uint16:
-		return int64(v)
-	case uint32:
-		return int64(v)
-	case uint64:
-		return plainDuck(new(big.Int).SetUint64(v), typeName)
-	case float32:
-		return float64(v)
-	case *big.Int:
-		if v.IsInt64() {
-			return v.Int64()
-		}
-		return v.String()
-	case duckdb.Decimal:
-		return v.Float64()
-	case []byte:
-		if typeName == "UUID" && len(v) == len(record.ID{}) {
-			return record.ID(v).String()
-		}
-		return v
-	case time.Time:
-		if typeName == "TIME" || typeName == "TIMETZ" {
-			return v.Format("15:04:05.999999")
-		}
-		return v.UTC()
-	case duckdb.Interval:
-		return fmt.Sprintf("%d months %d days %s", v.Months, v.Days, time.Duration(v.Micros)*time.Microsecond)
-	}
-	if text, err := json.Marshal(v); err == nil {
-		return string(text)
-	}
-	return fmt.Sprint(v)
-}

@@ -1,4 +1,5 @@
-// Package duckread tells queries of DuckDB that only read from all others.
+// Package duckread tells queries of DuckDB that only read from all others, and
+// makes plain values of what they return.
 package duckread
 
 import (
