@@ -1,0 +1,161 @@
+package local
+
+import (
+	"net/http"
+	"strings"
+
+	"millrace/connector/cosmosdb/local/partition"
+	"millrace/connector/cosmosdb/local/store"
+)
+
+// bulkStep is how many operations of a bulk request are admitted and committed
+// at a time: what they cost is known only afterwards, so this bounds the debt
+// that one request can make.
+const bulkStep = 25
+
+// bulkAnswer is what came of one operation of a bulk request: why it was
+// refused, or the store's result.
+type bulkAnswer struct {
+	refused *failure
+	result  store.OpResult
+	charge  float64
+}
+
+// bulk does the operations of a bulk request, each for itself, in their order.
+func (c *call) bulk(m *batchMemory) error {
+	only, limited, err := c.headerRange()
+	if err != nil {
+		return err
+	}
+	answers := make([]bulkAnswer, len(m.parsed))
+	failed := c.prepareBulk(m, answers, only, limited)
+	for from := 0; from < len(m.keyed); {
+		to := from + 1
+		for c.in.batchContinueOnError && to < len(m.keyed) && to-from < bulkStep && m.ranges[to] == m.ranges[from] {
+			to++
+		}
+		if !c.in.batchContinueOnError && failed <= m.where[from] {
+			break
+		}
+		ok, err := c.bulkStep(m, answers, from, to)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			failed = min(failed, m.where[from])
+		}
+		from = to
+	}
+	status := http.StatusOK
+	c.out.body = append(c.out.body, '[')
+	for i := range answers {
+		a := &answers[i]
+		switch {
+		case !c.in.batchContinueOnError && i > failed:
+			c.appendFailed(i, failedDependency(), 0)
+		case a.refused != nil:
+			c.appendFailed(i, a.refused, a.charge)
+			c.out.retryAfter = max(c.out.retryAfter, a.refused.retryAfter)
+			status = http.StatusMultiStatus
+		default:
+			c.appendResult(i, m.parsed[i].kind, &a.result, a.charge)
+			if !a.result.Status.Done() {
+				status = http.StatusMultiStatus
+			}
+		}
+	}
+	c.out.body = append(c.out.body, ']')
+	c.out.items = len(answers)
+	return c.ok(status, "")
+}
+
+// prepareBulk makes m.keyed of the operations that can be tried, and answers the
+// others. It returns the index of the first one that cannot, or their number.
+func (c *call) prepareBulk(m *batchMemory, answers []bulkAnswer, only int, limited bool) (failed int) {
+	failed = len(m.parsed)
+	var last string // neighbours often have the same partition key
+	var lastKey partition.Key
+	for i := range m.parsed {
+		b := &m.parsed[i]
+		var key partition.Key
+		var err error
+		has := b.partitionKey != ""
+		if has {
+			if b.partitionKey != last {
+				lastKey, err = c.bulkKey(b.partitionKey)
+				last = b.partitionKey
+				if err != nil {
+					last = ""
+				}
+			}
+			key = lastKey
+		}
+		var op store.KeyedOp
+		if err == nil {
+			err = c.prepareBatched(b, &op.Op, &key, has)
+		}
+		rangeID := c.rangeOf(key)
+		if err == nil && limited && rangeID != only {
+			err = rangeGone()
+		}
+		if err != nil {
+			answers[i] = bulkAnswer{refused: asFailure(err), charge: 0}
+			failed = min(failed, i)
+			continue
+		}
+		op.Key = key
+		m.keyed, m.where, m.ranges = append(m.keyed, op), append(m.where, i), append(m.ranges, rangeID)
+	}
+	return failed
+}
+
+// bulkKey reads the partition key of one operation.
+func (c *call) bulkKey(text string) (partition.Key, error) {
+	key, err := partition.ParseHeader(c.definition(), text)
+	if err != nil {
+		return key, badRequest("The partition key of an operation cannot be used: %s.", err)
+	}
+	if !key.Complete() {
+		return key, fewerComponents()
+	}
+	return key, nil
+}
+
+// bulkStep does some operations of one range and tells whether all went well.
+func (c *call) bulkStep(m *batchMemory, answers []bulkAnswer, from, to int) (ok bool, err error) {
+	rangeID := m.ranges[from]
+	if err := c.admit(rangeID); err != nil {
+		f := asFailure(err)
+		if f == nil {
+			return false, err
+		}
+		for _, i := range m.where[from:to] {
+			answers[i].refused = f
+		}
+		return false, nil
+	}
+	results, err := c.items().ApplyEach(c.ctx, m.keyed[from:to])
+	if err != nil {
+		return false, c.storeError(err)
+	}
+	total := 0.0
+	ok = true
+	for j := range results {
+		i := m.where[from+j]
+		charge := c.price(m.parsed[i].kind, &results[j])
+		answers[i] = bulkAnswer{result: results[j], charge: charge}
+		total += charge
+		ok = ok && results[j].Status.Done()
+	}
+	c.spend(rangeID, total)
+	c.session(rangeID, c.items().LSN(rangeID))
+	return ok, nil
+}
+
+// rangeGone tells a client that its picture of the physical ranges is not ours.
+func rangeGone() *failure {
+	return &failure{status: http.StatusGone, substatus: subRangeGone,
+		message: "The requested resource is no longer available at the server: the partition key range does not have this partition key."}
+}
+
+const subRangeGone = 1002
