@@ -48,13 +48,6 @@ func Kafka(t testing.TB) KafkaService {
 	}
 }
 
-// KafkaTools returns the classpath of Kafka's command-line tools, which need
-// no running cluster.
-func KafkaTools(t testing.TB) (classpath string) {
-	t.Helper()
-	return require(t, "MILLRACE_TEST_KAFKA_CP")
-}
-
 // Postgres returns the URL (postgres://...) of a PostgreSQL server whose user
 // may create databases and schemas.
 func Postgres(t testing.TB) (url string) {
