@@ -261,15 +261,6 @@ check("all items, page by page, by several clients", async () => {
   assert.deepEqual(seen.sort((a, b) => a - b), range(50));
 });
 
-check("all items of a logical partition are deleted", async () => {
-  const c = await container("cleared");
-  for (const i of range(10)) await c.items.create({ id: `${i}`, deviceId: `d${i % 2}` });
-  await c.deleteAllItemsForPartitionKey("d0");
-  const left = async () => (await c.items.query("SELECT VALUE c.deviceId FROM c").fetchAll()).resources;
-  for (let i = 0; i < 100 && (await left()).length > 5; i++) await sleep(50);
-  assert.deepEqual(await left(), ["d1", "d1", "d1", "d1", "d1"]);
-});
-
 check("a session's token, from one client to another", async () => {
   await database();
   const c = await container("sessions");

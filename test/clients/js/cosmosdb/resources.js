@@ -187,8 +187,11 @@ check("a query plan", async () => {
 check("what there is not is refused clearly", async () => {
   const c = await container("scripts");
   await fails(c.scripts.storedProcedures.create({ id: "sp", body: "function () {}" }), 400);
-  await fails(c.scripts.storedProcedure("sp").execute("a"), 400);
+  await fails(c.scripts.storedProcedure("sp").execute("a"), 404);
+  assert.deepEqual((await c.scripts.triggers.readAll().fetchAll()).resources, []);
+  assert.deepEqual((await c.conflicts.readAll().fetchAll()).resources, []);
   await fails(c.scripts.triggers.create({ id: "t", body: "function () {}", triggerType: "Pre", triggerOperation: "All" }), 400);
   await fails(c.scripts.userDefinedFunctions.create({ id: "f", body: "function () {}" }), 400);
   await fails(connect().database(databaseId).users.create({ id: "u" }), 400);
+  await fails(c.deleteAllItemsForPartitionKey("d1"), 404);
 });

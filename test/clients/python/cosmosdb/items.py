@@ -280,19 +280,3 @@ def _(sdk):
         c.create_item({"id": f"{i}", "deviceId": f"d{i % 12}", "n": i})
     wanted = [(f"{i}", f"d{i % 12}") for i in range(0, 60, 2)] + [("none", "d1")]
     equal(sorted(d["n"] for d in c.read_items(wanted)), list(range(0, 60, 2)))
-
-
-@check("all items of a logical partition are deleted")
-def _(sdk):
-    c = sdk.container("cleared")
-    for i in range(10):
-        c.create_item({"id": f"{i}", "deviceId": f"d{i % 2}"})
-    c.delete_all_items_by_partition_key("d0")
-
-    def left():
-        return list(sdk.query(c, "SELECT VALUE c.deviceId FROM c"))
-
-    deadline = time.monotonic() + 20
-    while len(left()) > 5 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    equal(left(), ["d1"] * 5)

@@ -134,3 +134,16 @@ def _(sdk):
     mine = c.feed_range_from_partition_key("device-1")
     holding = [c.is_feed_range_subset(r, mine) for r in ranges]
     equal(holding.count(True), 1)
+
+
+@check("what there is not is refused clearly")
+def _(sdk):
+    c = sdk.container("scripts")
+    fails(400, c.scripts.create_stored_procedure, {"id": "sp", "body": "function () {}"})
+    fails(404, c.scripts.execute_stored_procedure, "sp", "a")
+    fails(400, c.scripts.create_user_defined_function, {"id": "f", "body": "function () {}"})
+    equal(list(c.scripts.list_triggers()), [])
+    equal(list(c.list_conflicts()), [])
+    fails(404, c.delete_all_items_by_partition_key, "d1")
+    if sdk.kind == "sync":
+        fails(400, sdk.database().create_user, {"id": "u"})
