@@ -51,6 +51,8 @@ type Op struct {
 	// IfNoneMatch refuses it if the item has it. Both with their quotes, as in
 	// headers.
 	IfMatch, IfNoneMatch string
+	// NoBody leaves OpResult.Body nil after a write: nobody wants it.
+	NoBody bool
 }
 
 // KeyedOp is an operation with the logical partition of its item.
@@ -119,8 +121,9 @@ type OpResult struct {
 	// ETag is that of the stored item, with its quotes: after the operation if
 	// it was done, else of the item that was in its way, if it was looked at.
 	ETag string
-	// Body is the stored item with its system properties, nil after a Delete
-	// and if the operation was not done. It is the caller's.
+	// Body is the stored item with its system properties, nil after a Delete,
+	// a write with NoBody, and if the operation was not done. It is the
+	// caller's.
 	Body []byte
 	// LSN is the logical sequence number of the change, or of a read item's
 	// last one.
