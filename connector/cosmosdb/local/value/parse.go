@@ -3,6 +3,7 @@ package value
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
@@ -26,16 +27,15 @@ func (e *ParseError) Error() string {
 func Parse(json []byte) (Value, error) {
 	s := text(json)
 	p := parser{s: s}
-	i := skipSpace(s, 0)
-	start := i
-	if i = p.value(i, 0); i < 0 {
+	start := skipSpace(s, 0)
+	end := p.value(start, 0)
+	if end < 0 {
 		return Value{}, &ParseError{Offset: p.at, Reason: p.reason}
 	}
-	if i = skipSpace(s, i); i < len(s) {
+	if i := skipSpace(s, end); i < len(s) {
 		return Value{}, &ParseError{Offset: i, Reason: "there is more after the value"}
 	}
-	v, _ := readValue(s, start)
-	return v, nil
+	return valueBetween(s, start, end), nil
 }
 
 // parser validates. Its methods take the index of what they read and return the
@@ -141,6 +141,15 @@ func (p *parser) text(i int) int {
 	s := p.s
 	start := i
 	for i++; i < len(s); {
+		if i+8 <= len(s) {
+			w := word(s, i)
+			m := zeros(w^('"'*ones)) | zeros(w^('\\'*ones)) | (w-0x20*ones)&^w&highs | w&highs
+			if m == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(m) >> 3
+		}
 		switch c := s[i]; {
 		case c == '"':
 			return i + 1

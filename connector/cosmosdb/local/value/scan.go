@@ -60,35 +60,98 @@ func stringEnd(s string, i int) (end int, escaped bool) {
 	}
 }
 
+// exact marks, with their high bits, the bytes of w that are zero, all of them
+// reliably.
+func exact(w uint64) uint64 { return ^((w&^highs + ^uint64(highs)) | w | ^uint64(highs)) }
+
+// gather makes a byte of the high bits of eight, the lowest first.
+func gather(m uint64) uint8 { return uint8((m >> 7) * 0x0102040810204080 >> 56) }
+
 // closing returns the index behind the array or object that begins at i.
+//
+// It takes eight bytes at a time: the brackets in them that are not in a string
+// are counted, and looked at one by one only where the end may be among them.
 func closing(s string, i int) int {
-	depth := 0
-	for i < len(s) {
-		for i+8 <= len(s) {
-			w := word(s, i)
-			l := w | 0x20*ones // [ and ] become { and }
-			if m := zeros(w^('"'*ones)) | zeros(l^('{'*ones)) | zeros(l^('}'*ones)); m != 0 {
-				i += bits.TrailingZeros64(m) >> 3
-				break
-			}
-			i += 8
-		}
-		if i >= len(s) {
-			break
-		}
-		switch s[i] {
-		case '"':
-			i, _ = stringEnd(s, i+1)
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth--; depth <= 0 {
-				return i + 1
-			}
-		}
-		i++
+	if end, ok := flatClosing(s, i); ok {
+		return end
 	}
-	return len(s)
+	depth := 0
+	inside := uint8(0) // all ones in a string
+	for i+8 <= len(s) {
+		w := word(s, i)
+		quotes := exact(w ^ ('"' * ones))
+		l := w | 0x20*ones // [ and ] become { and }
+		escapes := zeros(w ^ ('\\' * ones))
+		if escapes|zeros(l^('{'*ones))|zeros(l^('}'*ones)) == 0 {
+			inside ^= -uint8(bits.OnesCount64(quotes) & 1)
+			i += 8
+			continue
+		}
+		if escapes != 0 {
+			if i, depth, inside = closingByByte(s, i, i+8, depth, inside); depth == 0 {
+				return i
+			}
+			continue
+		}
+		texts := gather(quotes)
+		texts ^= texts << 1
+		texts ^= texts << 2
+		texts ^= texts << 4
+		texts ^= inside // ones from an opening quote to before its closing one
+		opens, closes := gather(exact(l^('{'*ones)))&^texts, gather(exact(l^('}'*ones)))&^texts
+		if n := bits.OnesCount8(closes); n < depth {
+			depth += bits.OnesCount8(opens) - n
+			inside = uint8(int8(texts) >> 7)
+			i += 8
+			continue
+		}
+		if i, depth, inside = closingByByte(s, i, i+8, depth, inside); depth == 0 {
+			return i
+		}
+	}
+	i, _, _ = closingByByte(s, i, len(s), depth, inside)
+	return i
+}
+
+// flatClosing is closing for what has no other arrays and objects in it, and no
+// escapes, which is most of what there is: such text is only searched through,
+// far faster than one can look at it.
+func flatClosing(s string, i int) (end int, ok bool) {
+	rest := s[i+1:]
+	n := strings.IndexByte(rest, s[i]+2) // ] is two behind [ and } behind {
+	if n < 0 {
+		return 0, false
+	}
+	rest = rest[:n]
+	if strings.IndexByte(rest, '{') >= 0 || strings.IndexByte(rest, '[') >= 0 || strings.IndexByte(rest, '\\') >= 0 ||
+		strings.Count(rest, `"`)&1 != 0 {
+		return 0, false
+	}
+	return i + n + 2, true
+}
+
+// closingByByte goes on with closing from i until end, or behind it if an
+// escape reaches that far. It stops behind the bracket that makes depth zero.
+func closingByByte(s string, i, end, depth int, inside uint8) (int, int, uint8) {
+	for i < end {
+		c := s[i]
+		i++
+		switch {
+		case c == '"':
+			inside = ^inside
+		case inside != 0:
+			if c == '\\' {
+				i = min(i+1, len(s))
+			}
+		case c|0x20 == '{':
+			depth++
+		case c|0x20 == '}':
+			if depth--; depth <= 0 {
+				return i, 0, 0
+			}
+		}
+	}
+	return i, depth, inside
 }
 
 // ends marks the bytes that end a number or a literal.
@@ -115,31 +178,34 @@ func skipValue(s string, i int) int {
 
 // readValue gives the value that begins at i, and the index behind it.
 func readValue(s string, i int) (Value, int) {
+	end := skipValue(s, i)
+	return valueBetween(s, i, end), end
+}
+
+// valueBetween is the value that is at i and ends at end.
+func valueBetween(s string, i, end int) Value {
+	v := Value{form: formRaw, text: s[i:end]}
 	switch s[i] {
 	case '"':
-		end, escaped := stringEnd(s, i+1)
-		v := Value{kind: KindString, form: formRaw, text: s[i+1 : end]}
-		if escaped {
+		v.kind = KindString
+		v.text = s[i+1 : max(end-1, i+1)]
+		if strings.IndexByte(v.text, '\\') >= 0 {
 			v.form = formEscaped
 		}
-		return v, min(end+1, len(s))
 	case '{':
-		end := closing(s, i)
-		return Value{kind: KindObject, form: formRaw, text: s[i:end]}, end
+		v.kind = KindObject
 	case '[':
-		end := closing(s, i)
-		return Value{kind: KindArray, form: formRaw, text: s[i:end]}, end
-	}
-	end := skipValue(s, i)
-	switch s[i] {
+		v.kind = KindArray
 	case 't':
-		return Bool(true), end
+		return Bool(true)
 	case 'f':
-		return Bool(false), end
+		return Bool(false)
 	case 'n':
-		return Null(), end
+		return Null()
+	default:
+		v.kind = KindNumber
 	}
-	return Value{kind: KindNumber, form: formRaw, text: s[i:end]}, end
+	return v
 }
 
 // memberAt reads, in an object, the name that begins at i or behind white space

@@ -152,7 +152,7 @@ func (v Value) str() string {
 
 // Trusted is the value of JSON text that is known to be valid, such as a stored
 // document; white space around it is allowed. Nothing is checked: of text that
-// is not JSON the results are arbitrary, but no call panics or runs on.
+// is not JSON the results are arbitrary, but every call ends and none panics.
 // The Value is a view of json.
 func Trusted(json []byte) Value {
 	return trusted(text(json))
@@ -161,12 +161,14 @@ func Trusted(json []byte) Value {
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 func trusted(s string) Value {
-	i := skipSpace(s, 0)
-	if i == len(s) {
+	i, end := skipSpace(s, 0), len(s)
+	for end > i && s[end-1] <= ' ' {
+		end--
+	}
+	if i == end {
 		return Value{}
 	}
-	v, _ := readValue(s, i)
-	return v
+	return valueBetween(s, i, end)
 }
 
 // Clone is v with bytes of its own, for keeping it longer than the document.

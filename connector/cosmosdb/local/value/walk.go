@@ -7,22 +7,21 @@ func (v Value) Get(name string) Value {
 	if v.kind != KindObject {
 		return Value{}
 	}
-	s, at := v.text, -1
+	s, at, end := v.text, -1, 0
 	for i := 1; ; {
 		n, escaped, j, ok := memberAt(s, i)
 		if !ok {
 			break
 		}
-		if n == name && !escaped || escaped && unescape(n) == name {
-			at = j
-		}
 		i = skipValue(s, j)
+		if n == name && !escaped || escaped && unescape(n) == name {
+			at, end = j, i
+		}
 	}
 	if at < 0 {
 		return Value{}
 	}
-	found, _ := readValue(s, at)
-	return found
+	return valueBetween(s, at, end)
 }
 
 // Index is the element of an array at i, undefined if there is none or v is no
