@@ -184,7 +184,7 @@ func (p *parser) postfix() Expr {
 		switch {
 		case p.acceptPunct("."):
 			p.countOperator()
-			name := p.word()
+			name := p.property()
 			e = &Member{Of: e, Name: name, Span: p.since(start)}
 		case p.acceptPunct("["):
 			p.countOperator()
@@ -258,7 +258,7 @@ func (p *parser) wordExpr() Expr {
 	case keyUdf:
 		p.advance()
 		p.expectPunct(".")
-		c := &Call{UDF: true, Name: p.word()}
+		c := &Call{UDF: true, Name: p.property()}
 		p.arguments(c, t.Span)
 		return c
 	}

@@ -158,6 +158,15 @@ func (p *parser) word() string {
 	return p.take().text
 }
 
+// property reads the name behind a dot. A keyword must follow it at once: in
+// "c. FROM c" something is missing.
+func (p *parser) property() string {
+	if p.tok.keyword != 0 && p.tok.Start != p.last.End {
+		p.unexpected()
+	}
+	return p.word()
+}
+
 func (p *parser) query() *Query {
 	p.enter()
 	defer p.leave()
@@ -258,7 +267,7 @@ func (p *parser) path() Expr {
 		switch {
 		case p.acceptPunct("."):
 			p.countOperator()
-			name := p.word()
+			name := p.property()
 			e = &Member{Of: e, Name: name, Span: p.since(start)}
 		case p.acceptPunct("["):
 			p.countOperator()

@@ -1,7 +1,6 @@
 package value
 
 import (
-	"math"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -176,7 +175,3 @@ func (v Value) Clone() Value {
 	v.text = strings.Clone(v.text)
 	return v
 }
-
-// SameNumber tells whether two doubles are the same value: 0 and -0 are, and
-// NaN is itself.
-func sameNumber(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
