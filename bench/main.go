@@ -73,6 +73,9 @@ var cases = []benchCase{
 	{name: "relay-duckdb", what: "relay + dedupe into DuckDB", limits: []string{"appender-duckdb", "bare-duckdb"}, preload: true, run: relayDuckDB},
 	{name: "bare-postgres", what: "bare loop: COPY and merge", run: barePostgres},
 	{name: "relay-postgres", what: "relay + dedupe into PostgreSQL", limits: []string{"bare-postgres"}, preload: true, run: relayPostgres},
+	{name: "cosmos-http", what: "bare loop: signed requests, a device's batch each", events: 300_000, run: cosmosLoop(httpUpserts)},
+	{name: "cosmos-sdk", what: "the same through the Cosmos DB SDK", limits: []string{"cosmos-http"}, events: 300_000, run: cosmosLoop(sdkUpserts)},
+	{name: "relay-cosmosdb", what: "relay into the embedded Cosmos DB", limits: []string{"cosmos-sdk"}, preload: true, events: 300_000, run: relayCosmosDB},
 	{name: "simulator", what: "generate, encode, fingerprint, ledger", run: simulator},
 	{name: "simulator-kafka", what: "the same into the embedded Kafka", limits: []string{"raw-kafka"}, run: simulatorKafka},
 	{name: "kafka-pipe", what: "franz-go at both ends, partition by partition", run: throughput("kafka")},
@@ -243,7 +246,7 @@ func spawn(ctx context.Context, c *child, b benchCase) (result, error) {
 		return result{}, fmt.Errorf("making a folder: %w", err)
 	}
 	if b.preload {
-		if _, _, err := self(ctx, "preload", c.events, dir); err != nil {
+		if _, _, err := self(ctx, "preload", cmp.Or(b.events, c.events), dir); err != nil {
 			return result{}, fmt.Errorf("filling the log: %w", err)
 		}
 	}
