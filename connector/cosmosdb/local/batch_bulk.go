@@ -2,7 +2,6 @@ package local
 
 import (
 	"net/http"
-	"strings"
 
 	"millrace/connector/cosmosdb/local/partition"
 	"millrace/connector/cosmosdb/local/store"

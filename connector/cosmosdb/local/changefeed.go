@@ -56,28 +56,27 @@ func (c *call) changeFeed() error {
 func (c *call) changesOf(page *feedPage, s scope, rangeID int, after int64, since time.Time) (int64, error) {
 	part := s.in(c.physical()[rangeID])
 	items, bytes := page.items, page.bytes()
-	changes, next, err := c.items().Changes(c.ctx, store.ChangeRequest{Range: rangeID, After: after, Since: since,
-		Low: part.Low, High: part.High, Max: page.left, MaxBytes: maxPageBytes})
-	if err != nil {
-		return 0, c.storeError(err)
-	}
-	for i := range changes {
-		ch := &changes[i]
-		if !page.fits(len(ch.Body) + changeExtra) {
-			break
+	end := c.items().LSN(rangeID)
+	// One look may end before it has found anything of this scope.
+	for done := false; !done; {
+		changes, next, err := c.items().Changes(c.ctx, store.ChangeRequest{Range: rangeID, After: after, Since: since,
+			Low: part.Low, High: part.High, Max: page.left, MaxBytes: maxPageBytes})
+		if err != nil {
+			return 0, c.storeError(err)
 		}
-		page.addChange(ch)
-		after = ch.LSN
-		if i == len(changes)-1 {
-			after = next
+		done = len(changes) > 0 || next >= end
+		for i := range changes {
+			if !page.fits(len(changes[i].Body) + changeExtra) {
+				next = changes[i].LSN - 1
+				break
+			}
+			page.addChange(&changes[i])
 		}
-	}
-	if len(changes) == 0 {
 		after = next
 	}
 	c.spend(rangeID, chargeFeed(page.items-items, int64(page.bytes()-bytes)))
-	c.session(rangeID, c.items().LSN(rangeID))
-	return max(after, 0), nil
+	c.session(rangeID, end)
+	return after, nil
 }
 
 // changeExtra is what an item grows by in the change feed at most.

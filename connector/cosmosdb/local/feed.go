@@ -152,6 +152,9 @@ func parseItemToken(token string) (rangeID int, position []byte, err error) {
 	if !ok || err != nil || rangeID < 0 {
 		return 0, nil, badToken()
 	}
+	if rest == "" {
+		return rangeID, nil, nil
+	}
 	if position, err = base64.RawURLEncoding.DecodeString(rest); err != nil {
 		return 0, nil, badToken()
 	}

@@ -23,8 +23,8 @@ func (s *Server) itemHandlers() map[operation]handler {
 		opItemCreate:  func(c *call) error { return c.write(store.OpCreate) },
 		opItemUpsert:  func(c *call) error { return c.write(store.OpUpsert) },
 		opItemReplace: func(c *call) error { return c.write(store.OpReplace) },
-		opItemRead:    func(c *call) error { return c.byID(store.OpRead) },
-		opItemDelete:  func(c *call) error { return c.byID(store.OpDelete) },
+		opItemRead:    func(c *call) error { return c.read() },
+		opItemDelete:  func(c *call) error { return c.remove() },
 		opItemPatch:   func(c *call) error { return c.patch() },
 		opItemFeed:    func(c *call) error { return c.readFeed() },
 		opChangeFeed:  func(c *call) error { return c.changeFeed() },
@@ -56,17 +56,50 @@ func (c *call) write(kind store.OpKind) error {
 	return c.single(key, op)
 }
 
-// byID answers a read and a delete.
-func (c *call) byID(kind store.OpKind) error {
-	key, err := c.wholeKey()
+// read answers a point read.
+func (c *call) read() error {
+	key, id, err := c.address()
 	if err != nil {
 		return err
 	}
-	id, err := c.itemID(key)
+	rangeID := c.rangeOf(key)
+	if err := c.admit(rangeID); err != nil {
+		return err
+	}
+	item, err := c.items().Get(c.ctx, key, id)
+	c.session(rangeID, c.items().LSN(rangeID))
+	c.spend(rangeID, chargeRead(len(item.Body)))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return notFound()
+	case err != nil:
+		return c.storeError(err)
+	case c.in.ifMatch != "" && c.in.ifMatch != "*" && c.in.ifMatch != item.ETag:
+		return preconditionFailed()
+	case c.in.ifNoneMatch != "" && (c.in.ifNoneMatch == "*" || c.in.ifNoneMatch == item.ETag):
+		c.out.etag = item.ETag
+		return c.empty(http.StatusNotModified)
+	}
+	c.out.body = append(c.out.body, item.Body...)
+	return c.ok(http.StatusOK, item.ETag)
+}
+
+// remove answers a delete.
+func (c *call) remove() error {
+	key, id, err := c.address()
 	if err != nil {
 		return err
 	}
-	return c.single(key, store.Op{Kind: kind, ID: id, IfMatch: c.in.ifMatch, IfNoneMatch: c.in.ifNoneMatch})
+	return c.single(key, store.Op{Kind: store.OpDelete, ID: id, IfMatch: c.in.ifMatch, IfNoneMatch: c.in.ifNoneMatch})
+}
+
+// address is the partition key and the id of the item that a request is about.
+func (c *call) address() (key partition.Key, id string, err error) {
+	if key, err = c.wholeKey(); err != nil {
+		return key, "", err
+	}
+	id, err = c.itemID(key)
+	return key, id, err
 }
 
 // prepare checks the item that a create, upsert or replace brings, and completes
@@ -188,17 +221,13 @@ func (c *call) single(key partition.Key, op store.Op) error {
 	r := &results[0]
 	c.spend(rangeID, c.price(op.Kind, r))
 	c.session(rangeID, c.items().LSN(rangeID))
-	if r.Status == store.NotModified {
-		c.out.etag = r.ETag
-		return c.empty(http.StatusNotModified)
-	}
 	if f := outcome(r); f != nil {
 		return f
 	}
 	if r.Status == store.Deleted {
 		return c.empty(http.StatusNoContent)
 	}
-	if op.Kind == store.OpRead || !c.in.minimal {
+	if !c.in.minimal {
 		c.out.body = append(c.out.body, r.Body...)
 	}
 	return c.ok(r.Status.HTTP(), r.ETag)

@@ -32,11 +32,7 @@ type patchEdit struct {
 
 // patch answers a PATCH.
 func (c *call) patch() error {
-	key, err := c.wholeKey()
-	if err != nil {
-		return err
-	}
-	id, err := c.itemID(key)
+	key, id, err := c.address()
 	if err != nil {
 		return err
 	}

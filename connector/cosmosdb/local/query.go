@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
-	"millrace/connector/cosmosdb/local/partition"
 	"millrace/connector/cosmosdb/local/query"
 	"millrace/connector/cosmosdb/local/sql"
 	"millrace/connector/cosmosdb/local/value"
@@ -83,32 +83,6 @@ func (c *call) queryItems() error {
 	return c.runQuery(q, o, s)
 }
 
-// crossPartition narrows the scope of a query that names no part of the
-// container in its headers to what its WHERE names, and refuses what cannot be
-// served.
-func (c *call) crossPartition(q *sql.Query, parameters map[string]value.Value, s *scope) error {
-	info, err := query.Info(q, c.definition(), parameters)
-	if err != nil {
-		return queryFailure(err)
-	}
-	if r, ok := info.Pinned(); ok {
-		s.narrow(r)
-		s.place(c.physical())
-		return nil
-	}
-	if !c.in.crossPartition {
-		return badRequest("Cross partition query is required but disabled. Please set x-ms-documentdb-query-enablecrosspartition to true, " +
-			"specify x-ms-documentdb-partitionkey, or revise your query to avoid this exception.")
-	}
-	if len(s.ranges) > 1 && info.NeedsPlan {
-		return &failure{status: http.StatusBadRequest, substatus: subCrossPartitionQuery, additional: string(info.JSON()),
-			message: "The provided cross partition query can not be directly served by the gateway. This is a first chance (internal) exception " +
-				"that all newer clients will know how to handle gracefully. This exception is traced, but unless you see it bubble up as an " +
-				"exception (which only happens on older SDK clients), then you can safely ignore this message."}
-	}
-	return nil
-}
-
 // runQuery answers with a page, from one physical range after the other.
 func (c *call) runQuery(q *sql.Query, o query.Options, s scope) error {
 	from, inner, err := parseQueryToken(c.in.continuation)
@@ -174,20 +148,4 @@ func parseQueryToken(token string) (rangeID int, inner string, err error) {
 		return 0, "", badToken()
 	}
 	return rangeID, inner, nil
-}
-
-// planQuery answers with the plan by which a client can run a query over several
-// physical ranges.
-func (c *call) planQuery() error {
-	q, parameters, err := parseQuery(c.body)
-	if err != nil {
-		return err
-	}
-	info, err := query.Info(q, c.definition(), parameters)
-	if err != nil {
-		return queryFailure(err)
-	}
-	c.out.charge += metadataRead
-	c.out.body = append(c.out.body, info.JSON()...)
-	return c.ok(http.StatusOK, "")
 }
