@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Ids of resources (_rid) are base64 of 4 bytes for databases and offers, 8 for
-// containers and 16 below, with - for /.
+// Ids of resources (_rid) are base64 of 3 bytes for offers, 4 for databases, 8
+// for containers and 16 below, with - for /.
 
 // ridBytes decodes the _rid of a resource.
 func ridBytes(rid string) ([]byte, bool) {
@@ -17,7 +17,7 @@ func ridBytes(rid string) ([]byte, bool) {
 
 // looksLikeRID tells whether s has the form of an _rid.
 func looksLikeRID(s string) bool {
-	if len(s) < 6 || len(s) > 24 || len(s)%4 != 0 {
+	if len(s) < 4 || len(s) > 24 || len(s)%4 != 0 {
 		return false
 	}
 	b, ok := ridBytes(s)
