@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 )
@@ -156,7 +157,11 @@ func ParseHeader(def Definition, header string) (Key, error) {
 	decoder := json.NewDecoder(strings.NewReader(header))
 	decoder.UseNumber()
 	var values []any
-	if err := decoder.Decode(&values); err != nil || values == nil || decoder.More() {
+	err := decoder.Decode(&values)
+	if err == nil {
+		_, err = decoder.Token() // there must be nothing behind
+	}
+	if !errors.Is(err, io.EOF) || values == nil {
 		return Key{}, fmt.Errorf("the partition key %s is no JSON array of values", shorten(header))
 	}
 	return New(def, values...)
