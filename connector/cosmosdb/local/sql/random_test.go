@@ -224,7 +224,7 @@ func (g generator) query(depth int) *Query {
 func TestRandomTreesComeBack(t *testing.T) {
 	t.Parallel()
 	g := generator{rand.New(rand.NewPCG(4, 2))}
-	for range 5000 {
+	for range 1500 {
 		checkRoundTrip(t, g.query(1+g.IntN(4)))
 	}
 }
