@@ -47,6 +47,8 @@ func (s *Store) background(ctx context.Context) {
 
 // tend does what there is to do at present.
 func (s *Store) tend(ctx context.Context) error {
+	s.upkeep.Lock()
+	defer s.upkeep.Unlock()
 	var errs []error
 	for _, c := range s.catalogue.Load().containers {
 		for more := true; more && ctx.Err() == nil; {

@@ -61,10 +61,10 @@ type physical struct {
 	// be: what the change feed shows. What lies behind might be lost yet, and
 	// its LSNs used again.
 	durable atomic.Int64
-	// kept counts items and bytes for those who ask without the lock.
+	// For those who ask without the lock.
 	shownItems, shownBytes atomic.Int64
 	// purged is how far the feed holds no item that the default time to live
-	// would take, under the default purgedTTL. Used by the background only.
+	// would take, under the default purgedTTL. Guarded by Store.upkeep.
 	purged    int64
 	purgedTTL int
 }

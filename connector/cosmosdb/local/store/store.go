@@ -30,11 +30,13 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the clock, nil the system's.
 	Now func() time.Time
+
+	memTable uint64 // bytes, 0 is the default
 }
 
 const (
-	defaultCache = 64 << 20
-	memTable     = 32 << 20
+	defaultCache    = 64 << 20
+	defaultMemTable = 32 << 20
 	// formatVersion is the version of docs/formats/cosmosdb.md.
 	formatVersion = 1
 )
@@ -62,9 +64,10 @@ type Store struct {
 	change    sync.Mutex
 	next      uint32 // number for the next record; guarded by change
 
-	stop  context.CancelFunc
-	tasks sync.WaitGroup
-	wake  chan struct{} // tells the background that there is something to do
+	stop   context.CancelFunc
+	tasks  sync.WaitGroup
+	wake   chan struct{} // tells the background that there is something to do
+	upkeep sync.Mutex    // held by who tends the containers
 }
 
 // Open opens the store in a directory, which is made if it does not exist. One
@@ -78,6 +81,9 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.memTable == 0 {
+		o.memTable = defaultMemTable
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make the store's directory: %w", err)
@@ -122,7 +128,7 @@ func pebbleOptions(o Options) *pebble.Options {
 	options := &pebble.Options{
 		FS:                          vfs.Default,
 		CacheSize:                   o.CacheBytes,
-		MemTableSize:                memTable,
+		MemTableSize:                o.memTable,
 		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       40,
