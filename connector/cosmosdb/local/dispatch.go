@@ -41,8 +41,12 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 // ServeHTTP answers one request. It never panics and always answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.opts.Web != nil && forBrowser(r) {
-		s.opts.Web.ServeHTTP(w, r)
+	if f := s.foreign(r); f != nil {
+		s.refuse(w, r, f)
+		return
+	}
+	if s.web != nil && forBrowser(r) {
+		s.web.ServeHTTP(w, r)
 		return
 	}
 	if !s.gate.enter() {

@@ -38,9 +38,10 @@ type Options struct {
 	// -1 throttles nothing; 0 leaves it to them. What they asked for is kept,
 	// shown by offers, and decides how many physical ranges they get.
 	Throughput int
-	// Web answers GET requests below /_explorer and those of a browser for
-	// the root; nil: nothing is there.
-	Web http.Handler
+	// Web makes what answers requests below /_explorer and those of a browser
+	// for the root; it is called once, by Start, with the server that is about
+	// to serve. Nil: nothing is there.
+	Web func(*Server) http.Handler
 	// MaxConnections bounds the open connections: those beyond are answered
 	// 503 and closed. 2048 if 0.
 	MaxConnections int

@@ -24,11 +24,14 @@ type Server struct {
 	scheme   string
 	store    *store.Store
 	auth     *authorizer
+	origin   *http.CrossOriginProtection
 	table    [opCount]handler
 	bodies   *semaphore.Weighted // the memory of large request bodies
 	known    *catalogue
 	listener net.Listener
+	hostPort string // as HostPort says
 	http     *http.Server
+	web      http.Handler // nil: there are no pages
 	total    counters
 	wg       sync.WaitGroup
 	gate     gate
@@ -45,7 +48,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, scheme: "http", auth: newAuthorizer(key), bodies: semaphore.NewWeighted(sharedBodies)}
+	s := &Server{opts: o, scheme: "http", auth: newAuthorizer(key), origin: http.NewCrossOriginProtection(), bodies: semaphore.NewWeighted(sharedBodies)}
 	if o.TLS != nil {
 		s.scheme = "https"
 	}
@@ -61,6 +64,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.known = newCatalogue(s.store, o.Throughput, o.Now)
 	s.table = s.handlers()
+	if o.Web != nil {
+		s.web = o.Web(s)
+	}
 	s.serve()
 	return s, nil
 }
@@ -71,6 +77,7 @@ func (s *Server) listen(ctx context.Context) error {
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err == nil {
 		s.listener = newBoundedListener(l, s.opts.MaxConnections, s.opts.TLS == nil)
+		s.hostPort = s.HostPort()
 		return nil
 	}
 	var op *net.OpError
