@@ -99,7 +99,7 @@ def _(sdk):
     fails(412, c.delete_item, "1", "d1", **if_match(first))
     equal(c.read_item("1", "d1")["n"], 2)
     fails(412, c.replace_item, "1", {"id": "1", "deviceId": "d1"}, etag=second, match_condition=MatchConditions.IfModified)
-    c.replace_item("1", {"id": "1", "deviceId": "d1", "n": 4}, etag="*", match_condition=MatchConditions.IfPresent)
+    c.replace_item("1", {"id": "1", "deviceId": "d1", "n": 4}, match_condition=MatchConditions.IfPresent)
     c.delete_item("1", "d1", **if_match(c.read_item("1", "d1")["_etag"]))
 
 

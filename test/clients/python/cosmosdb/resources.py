@@ -140,7 +140,7 @@ def _(sdk):
 def _(sdk):
     c = sdk.container("scripts")
     fails(400, c.scripts.create_stored_procedure, {"id": "sp", "body": "function () {}"})
-    fails(404, c.scripts.execute_stored_procedure, "sp", "a")
+    fails(404, c.scripts.execute_stored_procedure, "sp", partition_key="a")
     fails(400, c.scripts.create_user_defined_function, {"id": "f", "body": "function () {}"})
     equal(list(c.scripts.list_triggers()), [])
     equal(list(c.list_conflicts()), [])

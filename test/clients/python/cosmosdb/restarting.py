@@ -33,8 +33,8 @@ def _(sdk):
         return c.query_items("SELECT VALUE c.n FROM c ORDER BY c.n", **options)
 
     def feed(**options):
-        pages = c.query_items_change_feed(**options).by_page()
-        return sorted(d["n"] for page in pages for d in page), pages.continuation_token
+        got = [d["n"] for page in c.query_items_change_feed(**options).by_page() for d in page]
+        return sorted(got), c.client_connection.last_response_headers["etag"]
 
     one = {"partition_key": DEVICES[0], "max_item_count": 9}
     pages = ordered(**one).by_page()
