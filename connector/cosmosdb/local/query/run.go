@@ -263,17 +263,7 @@ func (r *run) count(json []byte, skip, given *int) bool {
 // orderOfDistinct tells whether ORDER BY sorts by nothing but what DISTINCT
 // gives, so that two results that are the same have the same place.
 func (s *selection) orderOfDistinct() bool {
-	var given []sql.Expr
-	sel := &s.query.Select
-	switch {
-	case sel.Star:
-		given = append(given, &sql.Name{Name: s.starName()})
-	case sel.Value != nil:
-		given = append(given, sel.Value)
-	}
-	for _, item := range sel.Items {
-		given = append(given, item.Expr)
-	}
+	given := s.given()
 	for _, o := range s.query.OrderBy {
 		if !within(o.Expr, given) {
 			return false
@@ -282,19 +272,28 @@ func (s *selection) orderOfDistinct() bool {
 	return true
 }
 
-// starName is what SELECT * gives.
-func (s *selection) starName() string {
-	from := s.query.From[0]
-	if from.Alias != "" {
-		return from.Alias
+// given are the expressions that make up a result.
+func (s *selection) given() []sql.Expr {
+	sel := &s.query.Select
+	switch {
+	case sel.Star:
+		return []sql.Expr{&sql.Name{Name: s.sourceName(0)}}
+	case sel.Value != nil:
+		return []sql.Expr{sel.Value}
 	}
-	switch p := from.Path.(type) {
-	case *sql.Name:
-		return p.Name
-	case *sql.Member:
-		return p.Name
+	var given []sql.Expr
+	for _, item := range sel.Items {
+		given = append(given, item.Expr)
 	}
-	return ""
+	return given
+}
+
+// sourceName is the alias of a source, "" if it has none.
+func (s *selection) sourceName(i int) string {
+	if i >= len(s.query.From) {
+		return ""
+	}
+	return aliasOf(&s.query.From[i])
 }
 
 // within tells whether e is one of the expressions, or a path into one.

@@ -176,6 +176,7 @@ func (s *selection) firstKey(f *frame) int {
 // appendPlace appends where the current row is, so that rows with the same keys
 // stay apart and in the order of reading.
 func (r *run) appendPlace(key []byte) []byte {
+	from := len(key)
 	key = binary.BigEndian.AppendUint16(key, uint16(r.read))
 	for _, b := range r.position {
 		if key = append(key, b); b == 0 {
@@ -183,6 +184,9 @@ func (r *run) appendPlace(key []byte) []byte {
 		}
 	}
 	key = append(key, 0, 1)
+	if r.plan.root.order[0].desc { // as an index has them that is read backwards
+		complement(key[from:])
+	}
 	r.results++
 	return binary.BigEndian.AppendUint32(key, uint32(r.results))
 }

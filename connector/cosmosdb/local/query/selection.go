@@ -127,7 +127,7 @@ func (c *compiler) count(e sql.Expr, clause string) (int, error) {
 func (c *compiler) source(q *sql.Query, i int, s *scope, container bool) (source, error) {
 	from := &q.From[i]
 	src := source{slot: -1, each: from.Each}
-	alias := from.Alias
+	alias := aliasOf(from)
 	if from.Query != nil {
 		sub, err := c.selection(from.Query, s, container)
 		if err != nil {
@@ -136,14 +136,6 @@ func (c *compiler) source(q *sql.Query, i int, s *scope, container bool) (source
 		src.sub = sub
 		c.dynamic++
 		return src, c.bind(&src, alias, from, s)
-	}
-	if alias == "" {
-		switch p := from.Path.(type) {
-		case *sql.Name:
-			alias = p.Name
-		case *sql.Member:
-			alias = p.Name
-		}
 	}
 	first, names, plain := pathOf(from.Path)
 	if _, at := s.find(first.Name); at != nil {
@@ -174,6 +166,21 @@ func (c *compiler) source(q *sql.Query, i int, s *scope, container bool) (source
 	}
 	src.of = of
 	return src, c.bind(&src, alias, from, s)
+}
+
+// aliasOf is what a source is called: what the query says, or the last step of
+// its path.
+func aliasOf(from *sql.Source) string {
+	if from.Alias != "" {
+		return from.Alias
+	}
+	switch p := from.Path.(type) {
+	case *sql.Name:
+		return p.Name
+	case *sql.Member:
+		return p.Name
+	}
+	return ""
 }
 
 // bind gives the source a variable, if it has a name.
