@@ -206,7 +206,7 @@ func TestRandomPatchesAgainstADecodedDocument(t *testing.T) {
 	t.Parallel()
 	r := newRandom(3)
 	done := 0
-	for range 20000 {
+	for range 6000 {
 		doc, v := r.any(4), r.any(2)
 		s, arg := r.json(doc), strings.TrimSpace(r.json(v))
 		op := [...]string{"add", "set", "replace", "remove"}[r.IntN(4)]
@@ -225,7 +225,7 @@ func TestRandomPatchesAgainstADecodedDocument(t *testing.T) {
 			t.Fatalf("%s %s %s in %s:\n got %s %v\nwant %v", op, path, arg, s, got, err, want)
 		}
 	}
-	if done < 2000 {
+	if done < 600 {
 		t.Errorf("only %d operations could be done", done)
 	}
 }

@@ -152,7 +152,7 @@ func TestCloneStandsOnItsOwn(t *testing.T) {
 func TestRandomDocumentsAsADecoderSeesThem(t *testing.T) {
 	t.Parallel()
 	r := newRandom(1)
-	for range 5000 {
+	for range 2000 {
 		want := r.any(4)
 		s := r.json(want)
 		v := parse(t, s)
