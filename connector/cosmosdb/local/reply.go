@@ -11,23 +11,17 @@ import (
 
 // What the server says of itself in every answer.
 const (
-	serverHeader   = "Microsoft-HTTPAPI/2.0"
 	gatewayVersion = "version=2.14.0"
 	schemaVersion  = "1.18"
 )
 
 // Values that do not change, in the form that header maps hold.
 var (
-	fixedJSON          = []string{"application/json"}
-	fixedServer        = []string{serverHeader}
-	fixedGateway       = []string{gatewayVersion}
-	fixedSchema        = []string{schemaVersion}
-	fixedService       = []string{gatewayVersion}
-	fixedSecurity      = []string{"max-age=31536000"}
-	fixedNoStore       = []string{"no-store, no-cache"}
-	fixedSessionLevel  = []string{"Session"}
-	fixedClose         = []string{"close"}
-	fixedRateSubstatus = []string{"3200"}
+	fixedJSON    = []string{"application/json"}
+	fixedGateway = []string{gatewayVersion}
+	fixedSchema  = []string{schemaVersion}
+	fixedService = []string{gatewayVersion}
+	fixedClose   = []string{"close"}
 )
 
 // ok answers with a resource: c.out.body holds its JSON, and its etag is that of
@@ -143,12 +137,9 @@ func (w *headerWriter) reset() {
 func (c *call) writeHeaders(h http.Header, w *headerWriter) {
 	o := &c.out
 	h["Content-Type"] = fixedJSON
-	h["Server"] = fixedServer
 	h["x-ms-gatewayversion"] = fixedGateway
 	h["x-ms-serviceversion"] = fixedService
 	h["x-ms-schemaversion"] = fixedSchema
-	h["Strict-Transport-Security"] = fixedSecurity
-	h["Cache-Control"] = fixedNoStore
 	h["x-ms-activity-id"] = []string{c.in.activityID}
 	w.text = strconv.AppendFloat(w.text, o.charge, 'f', -1, 64)
 	w.end("x-ms-request-charge")

@@ -1,0 +1,197 @@
+package local
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// serveEcho starts a server with a key whose item creation answers with the body
+// it got, without a store behind it.
+func serveEcho(tb testing.TB) *Server {
+	tb.Helper()
+	s, err := Start(tb.Context(), Options{DataDir: tb.TempDir(), Key: WellKnownKey, Throughput: unlimited})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.Close() })
+	ctx := tb.Context()
+	d, err := s.known.createDatabase(ctx, "db", throughput{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	wanted, f := parseSettings([]byte(`{"id":"c","partitionKey":{"paths":["/deviceId"]}}`))
+	if f != nil {
+		tb.Fatal(f)
+	}
+	p, err := wanted.properties()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := s.known.createContainer(ctx, d, p, throughput{}); err != nil {
+		tb.Fatal(err)
+	}
+	s.table[opItemCreate] = func(c *call) error {
+		if err := c.admit(0); err != nil {
+			return err
+		}
+		c.spend(0, 7.8)
+		c.session(0, 12345)
+		c.out.body = append(c.out.body, c.body...)
+		return c.ok(http.StatusCreated, `"0000-0000-0000-000000000000"`)
+	}
+	return s
+}
+
+// createRequest is a request as the Go SDK sends it, with a body of size bytes.
+func createRequest(host string, size int) []byte {
+	date := time.Now().UTC().Format(http.TimeFormat)
+	body := bytes.Repeat([]byte("x"), size)
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "POST /dbs/db/colls/c/docs HTTP/1.1\r\nHost: %s\r\n", host)
+	for _, h := range [][2]string{
+		{"User-Agent", "azsdk-go-azcosmos/v1.4.1 (go1.26; linux)"}, {"Content-Length", fmt.Sprint(size)}, {"Accept", "application/json"},
+		{"Authorization", sign(WellKnownKey, "POST", "docs", "dbs/db/colls/c", date)}, {"Content-Type", "application/json"},
+		{"Prefer", "return=minimal"}, {"X-Ms-Client-Request-Id", "11111111-2222-3333-4444-555555555555"},
+		{"X-Ms-Cosmos-Sdk-Supportedcapabilities", "1"}, {"X-Ms-Date", date}, {"X-Ms-Documentdb-Is-Upsert", "false"},
+		{"X-Ms-Documentdb-Partitionkey", `["contoso://device-id-154"]`}, {"X-Ms-Version", "2020-11-05"}, {"Accept-Encoding", "gzip"},
+	} {
+		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
+	}
+	b.WriteString("\r\n")
+	b.Write(body)
+	return b.Bytes()
+}
+
+// client sends the same request again and again over one connection, and reads
+// the answers with as little work as can be.
+type client struct {
+	conn    net.Conn
+	r       *bufio.Reader
+	request []byte
+	scratch []byte
+}
+
+func (c *client) do() (status string, err error) {
+	if _, err := c.conn.Write(c.request); err != nil {
+		return "", err
+	}
+	length := 0
+	for first := true; ; first = false {
+		line, err := c.r.ReadSlice('\n')
+		if err != nil {
+			return "", err
+		}
+		if first {
+			status = string(line[9:12])
+		}
+		if v, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			fmt.Sscan(string(v), &length)
+		}
+		if len(line) == 2 {
+			break
+		}
+	}
+	if cap(c.scratch) < length {
+		c.scratch = make([]byte, length)
+	}
+	_, err = io.ReadFull(c.r, c.scratch[:length])
+	return status, err
+}
+
+func dial(tb testing.TB, s *Server, request []byte) *client {
+	tb.Helper()
+	conn, err := net.Dial("tcp", s.HostPort())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { conn.Close() })
+	return &client{conn: conn, r: bufio.NewReaderSize(conn, 16<<10), request: request}
+}
+
+// BenchmarkEmptyPath is everything that a request costs but the store: reading
+// it, its signature, the way to its handler, headers, the answer. Both ends are
+// in the process; the client's part is small.
+func BenchmarkEmptyPath(b *testing.B) {
+	for _, conns := range []int{1, 16} {
+		b.Run(fmt.Sprintf("conns=%d", conns), func(b *testing.B) {
+			s := serveEcho(b)
+			request := createRequest(s.HostPort(), 1000)
+			clients := make([]*client, conns)
+			for i := range clients {
+				clients[i] = dial(b, s, request)
+				if status, err := clients[i].do(); err != nil || status != "201" {
+					b.Fatal(status, err)
+				}
+			}
+			before := cpu()
+			b.ReportAllocs()
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for i, c := range clients {
+				wg.Go(func() {
+					for range (b.N + i) / conns {
+						if status, err := c.do(); err != nil || status != "201" {
+							b.Error(status, err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(cpu()-before)/float64(time.Microsecond)/float64(b.N), "cpu-us/op")
+		})
+	}
+}
+
+// BenchmarkHandler is the same without net/http and the network.
+func BenchmarkHandler(b *testing.B) {
+	s := serveEcho(b)
+	raw := createRequest(s.HostPort(), 1000)
+	w := &discard{h: http.Header{}}
+	body := bytes.NewReader(nil)
+	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	content := raw[bytes.Index(raw, []byte("\r\n\r\n"))+4:]
+	req.Body = io.NopCloser(body)
+	b.ReportAllocs()
+	for b.Loop() {
+		body.Reset(content)
+		clear(w.h)
+		s.ServeHTTP(w, req)
+	}
+	if w.status != http.StatusCreated {
+		b.Fatalf("status %d", w.status)
+	}
+}
+
+type discard struct {
+	h      http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.h }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(status int)      { d.status = status }
+
+// cpu is the processor time of this process so far.
+func cpu() time.Duration {
+	if runtime.GOOS == "windows" {
+		return 0
+	}
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
