@@ -45,10 +45,7 @@ func FuzzParseBatch(f *testing.F) {
 			}
 			return
 		}
-		var want []struct {
-			ID           string
-			ResourceBody json.RawMessage
-		}
+		var want []map[string]json.RawMessage
 		if err := json.Unmarshal(body, &want); err != nil || len(want) != len(ops) {
 			t.Fatalf("%d operations of %q, %d expected: %v", len(ops), body, len(want), err)
 		}

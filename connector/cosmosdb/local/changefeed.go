@@ -3,6 +3,7 @@ package local
 import (
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -147,25 +148,22 @@ func parseChangeToken(token string, ranges []int, positions []int64) bool {
 	if len(ranges) == 1 && !strings.ContainsRune(token, ':') {
 		return parsePosition(token, &positions[0])
 	}
-	found := 0
+	for i := range positions {
+		positions[i] = -1
+	}
 	for part := range strings.SplitSeq(token, ",") {
-		id, position, ok := strings.Cut(part, ":")
-		var rangeID int64
-		if !ok || !parsePosition(id, &rangeID) || rangeID > math.MaxInt32 {
+		var rangeID, lsn int64
+		id, position, _ := strings.Cut(part, ":")
+		if !parsePosition(id, &rangeID) || !parsePosition(position, &lsn) {
 			return false
 		}
-		var lsn int64
-		if !parsePosition(position, &lsn) {
+		if i := slices.Index(ranges, int(min(rangeID, math.MaxInt32))); i >= 0 && positions[i] < 0 {
+			positions[i] = lsn
+		} else if i >= 0 {
 			return false
-		}
-		for i, r := range ranges {
-			if int64(r) == rangeID {
-				positions[i] = lsn
-				found++
-			}
 		}
 	}
-	return found == len(ranges)
+	return !slices.Contains(positions, -1)
 }
 
 // parsePosition reads a number without a sign.
