@@ -2,11 +2,11 @@ package cosmosdb
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"time"
 
 	"millrace/connector"
@@ -253,36 +253,50 @@ func failed(err error, culprit int) verdict {
 
 // outcome is what a batch says about one of its operations.
 type outcome struct {
-	StatusCode             int     `json:"statusCode"`
-	SubStatusCode          int     `json:"subStatusCode"`
-	RetryAfterMilliseconds float64 `json:"retryAfterMilliseconds"`
+	status, sub int
+	wait        time.Duration
+}
+
+func (o *outcome) parse(v []byte) {
+	eachMember(v, func(name, value []byte, _ int) bool {
+		switch string(name) {
+		case "statusCode":
+			o.status, _ = strconv.Atoi(string(value))
+		case "subStatusCode":
+			o.sub, _ = strconv.Atoi(string(value))
+		case "retryAfterMilliseconds":
+			ms, _ := strconv.ParseFloat(string(value), 64)
+			o.wait = time.Duration(ms * float64(time.Millisecond))
+		}
+		return true
+	})
 }
 
 // read reads the outcomes of a batch's operations. A batch happens as a whole:
 // either all have succeeded, or one is to blame and the others say that they
 // depended on it.
 func (v *verdict) read(body []byte, operations int, answer *http.Response) {
-	var outcomes []outcome
-	if err := json.Unmarshal(body, &outcomes); err != nil || len(outcomes) != operations {
-		v.err = fmt.Errorf("the answer to a batch of %d operations has %d outcomes", operations, len(outcomes))
-		v.fault = refused
-		return
-	}
-	for i, o := range outcomes {
+	n := 0
+	ok := eachElement(body, func(text []byte) bool {
+		var o outcome
+		o.parse(text)
 		switch {
-		case o.StatusCode == http.StatusOK:
+		case o.status == http.StatusOK:
 			v.replaced++
-		case o.StatusCode/100 == 2, o.StatusCode == http.StatusFailedDependency:
-		default:
-			v.fault, v.culprit = statusFault(o.StatusCode, o.SubStatusCode), i
-			v.err = fmt.Errorf("operation %d of a batch of %d: status %d/%d", i, operations, o.StatusCode, o.SubStatusCode)
-			if v.wait = time.Duration(o.RetryAfterMilliseconds * float64(time.Millisecond)); v.wait <= 0 {
-				v.wait = waitOf(answer)
-			}
-			return
+		case o.status/100 == 2, o.status == http.StatusFailedDependency:
+		case v.err == nil:
+			v.fault, v.culprit, v.wait = statusFault(o.status, o.sub), n, o.wait
+			v.err = fmt.Errorf("operation %d of a batch of %d: status %d/%d", n, operations, o.status, o.sub)
 		}
-	}
-	if answer.StatusCode == http.StatusMultiStatus {
+		n++
+		return true
+	})
+	switch {
+	case !ok || n != operations:
+		v.err, v.fault, v.culprit = fmt.Errorf("the answer to a batch of %d operations has %d outcomes", operations, n), refused, -1
+	case v.err == nil && answer.StatusCode == http.StatusMultiStatus:
 		v.err, v.fault = errors.New("a batch failed, and no operation says why"), refused
+	case v.err != nil && v.wait <= 0:
+		v.wait = waitOf(answer)
 	}
 }
