@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 // serveEcho starts a server with a key whose item creation answers with the body
@@ -152,37 +154,27 @@ func BenchmarkEmptyPath(b *testing.B) {
 	}
 }
 
-// BenchmarkHandler is the same without net/http and the network.
+// BenchmarkHandler is the same without the network and reading HTTP.
 func BenchmarkHandler(b *testing.B) {
 	s := serveEcho(b)
 	raw := createRequest(s.HostPort(), 1000)
-	w := &discard{h: http.Header{}}
-	body := bytes.NewReader(nil)
-	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
-	if err != nil {
+	var r fasthttp.RequestCtx
+	if err := r.Request.Read(bufio.NewReader(bytes.NewReader(raw))); err != nil {
 		b.Fatal(err)
 	}
-	content := raw[bytes.Index(raw, []byte("\r\n\r\n"))+4:]
-	req.Body = io.NopCloser(body)
+	content := bytes.Clone(r.Request.Body())
+	body := bytes.NewReader(nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		body.Reset(content)
-		clear(w.h)
-		s.ServeHTTP(w, req)
+		r.Request.SetBodyStream(body, len(content))
+		r.Response.Reset()
+		s.serveHTTP(&r)
 	}
-	if w.status != http.StatusCreated {
-		b.Fatalf("status %d", w.status)
+	if r.Response.StatusCode() != http.StatusCreated {
+		b.Fatalf("status %d", r.Response.StatusCode())
 	}
 }
-
-type discard struct {
-	h      http.Header
-	status int
-}
-
-func (d *discard) Header() http.Header         { return d.h }
-func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
-func (d *discard) WriteHeader(status int)      { d.status = status }
 
 // cpu is the processor time of this process so far.
 func cpu() time.Duration {

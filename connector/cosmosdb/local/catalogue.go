@@ -15,20 +15,23 @@ import (
 // safe for concurrent use.
 type container struct {
 	*store.Container
-	db     *store.Database
-	budget *budget
-	stats  counters
-	// Header values, as header maps hold them.
-	altPath, contentPath []string
+	db                   *store.Database
+	budget               *budget
+	stats                counters
+	altPath, contentPath []byte // values of headers
 	quota                atomic.Pointer[quota]
 }
 
 // quota is how large a container is, as headers tell it. Asking for it with
 // every answer would cost more than it is worth, so it is a second old at most.
 type quota struct {
-	at           time.Time
-	limits, used []string
+	at   time.Time
+	used []byte
 }
+
+// quotaLimits are what one physical range of the service holds, in KB.
+var quotaLimits = []byte("functions=25;storedProcedures=100;triggers=25;documentSize=52428800;documentsSize=52428800;" +
+	"documentsCount=-1;collectionSize=52428800;")
 
 const quotaAge = time.Second
 
@@ -44,12 +47,8 @@ func (c *container) usage(now time.Time) *quota {
 		items, bytes = items+n, bytes+size
 	}
 	kb := strconv.FormatInt((bytes+1023)/1024, 10)
-	const most = "52428800" // KB: what one physical range of the service holds
-	fixed := "functions=0;storedProcedures=0;triggers=0;"
-	q = &quota{at: now, limits: []string{"functions=25;storedProcedures=100;triggers=25;documentSize=" + most + ";documentsSize=" + most +
-		";documentsCount=-1;collectionSize=" + most + ";"},
-		used: []string{fixed + "documentSize=" + kb + ";documentsSize=" + kb + ";documentsCount=" + strconv.FormatInt(items, 10) +
-			";collectionSize=" + kb + ";"}}
+	q = &quota{at: now, used: []byte("functions=0;storedProcedures=0;triggers=0;documentSize=" + kb + ";documentsSize=" + kb +
+		";documentsCount=" + strconv.FormatInt(items, 10) + ";collectionSize=" + kb + ";")}
 	c.quota.Store(q)
 	return q
 }
@@ -127,7 +126,7 @@ func (k *catalogue) of(d *store.Database, c *store.Container) (*container, error
 		return nil, err
 	}
 	known = &container{Container: c, db: d, budget: b,
-		altPath: []string{"dbs/" + asciiPath(d.ID) + "/colls/" + asciiPath(c.ID())}, contentPath: []string{c.RID()}}
+		altPath: []byte("dbs/" + asciiPath(d.ID) + "/colls/" + asciiPath(c.ID())), contentPath: []byte(c.RID())}
 	k.known[c] = known
 	return known, nil
 }

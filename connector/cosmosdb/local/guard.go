@@ -16,34 +16,35 @@ import (
 //     as the server: on loopback addresses, requests must name it by an address
 //     or by a name that nobody can register.
 
+// asking is what the check needs to know of a request.
+type asking struct {
+	verb, host string
+	// origin and site are the headers Origin and Sec-Fetch-Site.
+	origin, site string
+	// authorization tells that there is such a header, loopback that the
+	// request came by a loopback address.
+	authorization, loopback bool
+}
+
 // foreign returns the answer to a request that somebody else's page may have
 // had a browser make, nil to any other.
-func (s *Server) foreign(r *http.Request) *failure {
-	if s.auth.open && r.Host != s.hostPort && !ownName(r.Host) && byLoopback(r) {
+func (s *Server) foreign(a *asking) *failure {
+	if s.auth.open && a.loopback && a.host != s.hostPort && !ownName(a.host) {
 		return &failure{status: http.StatusMisdirectedRequest,
-			message: "This server is not known under the name " + clip(r.Host) + ": reach it as " + s.Endpoint() + "."}
+			message: "This server is not known under the name " + clip(a.host) + ": reach it as " + s.Endpoint() + "."}
 	}
-	if len(r.Header["Authorization"]) > 0 {
+	if a.authorization || a.verb == http.MethodGet || a.verb == http.MethodHead || a.verb == http.MethodOptions {
+		return nil // these verbs change nothing
+	}
+	switch a.site {
+	case "same-origin", "none":
 		return nil
+	case "":
+		if a.origin == "" || a.origin == s.scheme+"://"+a.host {
+			return nil
+		}
 	}
-	if err := s.origin.Check(r); err != nil {
-		return &failure{status: http.StatusForbidden, message: "Requests from pages of other sites are refused."}
-	}
-	return nil
-}
-
-// refuse answers a request that is looked at no further.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
-	id := newActivityID()
-	w.Header().Set("Content-Type", "application/json")
-	w.Header()["x-ms-activity-id"] = []string{id}
-	w.WriteHeader(f.status)
-	_, _ = w.Write(appendFailure(nil, f, id, strings.TrimPrefix(clip(r.URL.EscapedPath()), "/")))
-}
-
-func byLoopback(r *http.Request) bool {
-	a, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	return a == nil || a.IP.IsLoopback()
+	return &failure{status: http.StatusForbidden, message: "Requests from pages of other sites are refused."}
 }
 
 // ownNames end in what cannot be registered, or belongs to the service.

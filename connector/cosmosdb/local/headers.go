@@ -1,7 +1,8 @@
 package local
 
 import (
-	"net/http"
+	"bytes"
+	"iter"
 	"strconv"
 	"strings"
 )
@@ -9,8 +10,7 @@ import (
 // headers are a request's headers that mean something here, as typed fields.
 // Absent ones have the zero value, except where said.
 type headers struct {
-	authorization, date, activityID, version string
-	contentType                              string
+	authorization, date, activityID string
 	// partitionKey is the JSON array of x-ms-documentdb-partitionkey.
 	partitionKey             string
 	hasPartitionKey          bool
@@ -40,78 +40,105 @@ type headers struct {
 	badNumber                     string // the name of a header that is not a number and should be
 }
 
-// fill reads the headers of a request. Keys of h are in canonical form.
-func (in *headers) fill(h http.Header) {
-	for key, values := range h {
-		if len(values) == 0 {
+// fill reads the headers of a request. Names are in canonical form
+// ("X-Ms-Date"), as transports make them; neither names nor values are kept.
+func (in *headers) fill(all iter.Seq2[[]byte, []byte]) {
+	// What is kept of all values lies in one piece of memory.
+	var values strings.Builder
+	values.Grow(768)
+	keep := func(v []byte) string {
+		start := values.Len()
+		values.Write(v)
+		return values.String()[start:]
+	}
+	for name, v := range all {
+		if own, ok := bytes.CutPrefix(name, ownPrefix); ok {
+			if !in.fillOwn(own, v, keep) {
+				in.fillFlags(own, v)
+			}
 			continue
 		}
-		v := values[0]
-		if strings.HasPrefix(key, "X-Ms-") {
-			in.fillOwn(key[len("X-Ms-"):], v)
-			continue
-		}
-		switch key {
+		switch string(name) {
 		case "Authorization":
-			in.authorization = v
+			in.authorization = keep(v)
 		case "Date":
 			if in.date == "" {
-				in.date = v
+				in.date = keep(v)
 			}
 		case "Content-Type":
-			in.contentType = v
-			if strings.HasPrefix(v, "application/query+json") {
-				in.query = true
-			}
+			in.query = in.query || bytes.HasPrefix(v, queryType)
 		case "If-Match":
-			in.ifMatch = v
+			in.ifMatch = keep(v)
 		case "If-None-Match":
-			in.ifNoneMatch = v
+			in.ifNoneMatch = keep(v)
 		case "If-Modified-Since":
-			in.ifModifiedSince = v
+			in.ifModifiedSince = keep(v)
 		case "A-Im":
-			in.changeFeed = strings.EqualFold(v, "incremental feed")
-			in.fullFidelity = strings.EqualFold(v, "full-fidelity feed")
-			in.changeFeed = in.changeFeed || in.fullFidelity
+			in.fullFidelity = bytes.EqualFold(v, fullFidelity)
+			in.changeFeed = in.fullFidelity || bytes.EqualFold(v, incremental)
 		case "Prefer":
-			in.minimal = strings.EqualFold(v, "return=minimal")
+			in.minimal = bytes.EqualFold(v, minimal)
 		}
 	}
 }
 
-// fillOwn reads a header whose name begins with x-ms-.
-func (in *headers) fillOwn(key, v string) {
-	switch key {
+var (
+	ownPrefix    = []byte("X-Ms-")
+	queryType    = []byte("application/query+json")
+	fullFidelity = []byte("full-fidelity feed")
+	incremental  = []byte("incremental feed")
+	minimal      = []byte("return=minimal")
+	trueText     = []byte("true")
+)
+
+// fillOwn reads a header whose name begins with x-ms-, if its value is a text or
+// a number.
+func (in *headers) fillOwn(name, v []byte, keep func([]byte) string) bool {
+	switch string(name) {
 	case "Date":
-		in.date = v
+		in.date = keep(v)
 	case "Activity-Id":
-		in.activityID = v
-	case "Version":
-		in.version = v
+		in.activityID = keep(v)
 	case "Session-Token":
-		in.sessionToken = v
+		in.sessionToken = keep(v)
 	case "Max-Item-Count":
 		in.maxItems = in.number("x-ms-max-item-count", v)
 	case "Continuation":
-		in.continuation = v
+		in.continuation = keep(v)
 	case "Read-Key-Type":
-		in.readKeyType = v
+		in.readKeyType = keep(v)
 	case "Start-Epk":
-		in.startEPK = v
+		in.startEPK = keep(v)
 	case "End-Epk":
-		in.endEPK = v
+		in.endEPK = keep(v)
 	case "Offer-Throughput":
-		in.offerThroughput = v
+		in.offerThroughput = keep(v)
 	case "Cosmos-Offer-Autopilot-Settings":
-		in.autopilot = v
+		in.autopilot = keep(v)
+	case "Cosmos-Supported-Query-Features":
+		in.supportedFeatures = keep(v)
+	case "Documentdb-Partitionkey":
+		in.partitionKey, in.hasPartitionKey = keep(v), true
+	case "Documentdb-Partitionkeyrangeid":
+		in.rangeID = keep(v)
+	case "Documentdb-Responsecontinuationtokenlimitinkb":
+		in.continuationLimitKB = in.number("x-ms-documentdb-responsecontinuationtokenlimitinkb", v)
+	default:
+		return false
+	}
+	return true
+}
+
+// fillFlags reads a header whose name begins with x-ms- and whose value is true
+// or false.
+func (in *headers) fillFlags(name, v []byte) {
+	switch string(name) {
 	case "Cosmos-Migrate-Offer-To-Autopilot":
 		in.migrateToAutopilot = isTrue(v)
 	case "Cosmos-Migrate-Offer-To-Manual-Throughput":
 		in.migrateToManual = isTrue(v)
 	case "Cosmos-Is-Query-Plan-Request":
 		in.queryPlan = isTrue(v)
-	case "Cosmos-Supported-Query-Features":
-		in.supportedFeatures = v
 	case "Cosmos-Is-Batch-Request":
 		in.batch = isTrue(v)
 	case "Cosmos-Batch-Atomic":
@@ -120,37 +147,21 @@ func (in *headers) fillOwn(key, v string) {
 		in.batchContinueOnError = isTrue(v)
 	case "Cosmos-Populateindexmetrics":
 		in.indexMetrics = isTrue(v)
-	default:
-		if name, ok := strings.CutPrefix(key, "Documentdb-"); ok {
-			in.fillDocumentDB(name, v)
-		}
-	}
-}
-
-// fillDocumentDB reads a header whose name begins with x-ms-documentdb-.
-func (in *headers) fillDocumentDB(key, v string) {
-	switch key {
-	case "Partitionkey":
-		in.partitionKey, in.hasPartitionKey = v, true
-	case "Is-Upsert":
+	case "Documentdb-Is-Upsert":
 		in.upsert = isTrue(v)
-	case "Isquery", "Query":
+	case "Documentdb-Isquery", "Documentdb-Query":
 		in.query = in.query || isTrue(v)
-	case "Query-Enablecrosspartition":
+	case "Documentdb-Query-Enablecrosspartition":
 		in.crossPartition = isTrue(v)
-	case "Partitionkeyrangeid":
-		in.rangeID = v
-	case "Responsecontinuationtokenlimitinkb":
-		in.continuationLimitKB = in.number("x-ms-documentdb-responsecontinuationtokenlimitinkb", v)
-	case "Populatequerymetrics":
+	case "Documentdb-Populatequerymetrics":
 		in.metrics = isTrue(v)
-	case "Populatequotainfo":
+	case "Documentdb-Populatequotainfo":
 		in.quota = isTrue(v)
 	}
 }
 
-func (in *headers) number(name, v string) int {
-	n, err := strconv.Atoi(strings.TrimSpace(v))
+func (in *headers) number(name string, v []byte) int {
+	n, err := strconv.Atoi(string(bytes.TrimSpace(v)))
 	if err != nil {
 		in.badNumber = name
 	}
@@ -158,4 +169,4 @@ func (in *headers) number(name, v string) int {
 }
 
 // isTrue reads a boolean as the SDKs write them: "True", "true".
-func isTrue(v string) bool { return strings.EqualFold(v, "true") }
+func isTrue(v []byte) bool { return bytes.EqualFold(v, trueText) }

@@ -1,7 +1,9 @@
 package local
 
 import (
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,10 +17,13 @@ type boundedListener struct {
 	open atomic.Int64
 	// speak: the protocol is plain HTTP, so that a refusal can be said.
 	speak bool
+
+	mu    sync.Mutex
+	conns map[*boundedConn]struct{}
 }
 
 func newBoundedListener(l net.Listener, most int, speak bool) *boundedListener {
-	return &boundedListener{Listener: l, most: int64(most), speak: speak}
+	return &boundedListener{Listener: l, most: int64(most), speak: speak, conns: map[*boundedConn]struct{}{}}
 }
 
 const tooManyConnections = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n" +
@@ -33,7 +38,11 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if l.open.Add(1) <= l.most {
-			return &boundedConn{Conn: c, l: l}, nil
+			b := &boundedConn{Conn: c, l: l}
+			l.mu.Lock()
+			l.conns[b] = struct{}{}
+			l.mu.Unlock()
+			return b, nil
 		}
 		l.open.Add(-1)
 		if l.speak {
@@ -53,6 +62,21 @@ type boundedConn struct {
 
 // Close closes the connection and makes room for another one.
 func (c *boundedConn) Close() error {
-	c.once.Do(func() { c.l.open.Add(-1) })
+	c.once.Do(func() {
+		c.l.mu.Lock()
+		delete(c.l.conns, c)
+		c.l.mu.Unlock()
+		c.l.open.Add(-1)
+	})
 	return c.Conn.Close()
+}
+
+// closeAll closes all connections.
+func (l *boundedListener) closeAll() {
+	l.mu.Lock()
+	all := slices.Collect(maps.Keys(l.conns))
+	l.mu.Unlock()
+	for _, c := range all {
+		_ = c.Conn.Close() // whoever reads from it gets to know
+	}
 }

@@ -57,12 +57,9 @@ type Options struct {
 
 // Timing are the waiting times of the server.
 type Timing struct {
-	// Header is how long a client may take to send a request's headers: 30 s.
-	Header time.Duration
-	// Request is how long it may take to send all of it: 60 s.
+	// Request is how long a client may take to send a request: 60 s.
 	Request time.Duration
-	// Answer is how long answering may take, until the client has read it:
-	// 5 min.
+	// Answer is how long it may take to read the answer: 60 s.
 	Answer time.Duration
 	// Idle is how long a connection may stay without requests: 5 min.
 	Idle time.Duration
@@ -75,8 +72,7 @@ func (t *Timing) defaults() {
 		v *time.Duration
 		d time.Duration
 	}{
-		{&t.Header, 30 * time.Second}, {&t.Request, time.Minute}, {&t.Answer, 5 * time.Minute},
-		{&t.Idle, 5 * time.Minute}, {&t.Close, 10 * time.Second},
+		{&t.Request, time.Minute}, {&t.Answer, time.Minute}, {&t.Idle, 5 * time.Minute}, {&t.Close, 10 * time.Second},
 	} {
 		if *d.v <= 0 {
 			*d.v = d.d

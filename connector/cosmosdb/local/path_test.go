@@ -1,6 +1,7 @@
 package local
 
 import (
+	"iter"
 	"net/http"
 	"strings"
 	"testing"
@@ -99,7 +100,7 @@ func TestOperations(t *testing.T) {
 			h[tt.header[0]] = []string{tt.header[1]}
 		}
 		var in headers
-		in.fill(h)
+		in.fill(pairs(h))
 		if got := operationOf(tt.verb, &p, &in); got != tt.want {
 			t.Errorf("%s %s %v: operation %d, want %d", tt.verb, tt.path, tt.header, got, tt.want)
 		}
@@ -116,7 +117,7 @@ func FuzzPath(f *testing.F) {
 			return
 		}
 		in := headers{}
-		in.fill(http.Header{"Content-Type": {contentType}})
+		in.fill(pairs(http.Header{"Content-Type": {contentType}}))
 		if op := operationOf(verb, &p, &in); op >= opCount {
 			t.Errorf("operation %d", op)
 		}
@@ -127,4 +128,14 @@ func FuzzPath(f *testing.F) {
 			t.Errorf("%q: an item without a name, or in nothing: %+v", escaped, p)
 		}
 	})
+}
+
+func pairs(h http.Header) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		for name, values := range h {
+			if !yield([]byte(name), []byte(values[0])) {
+				return
+			}
+		}
+	}
 }

@@ -7,21 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// What the server says of itself in every answer.
-const (
-	gatewayVersion = "version=2.14.0"
-	schemaVersion  = "1.18"
-)
-
-// Values that do not change, in the form that header maps hold.
-var (
-	fixedJSON    = []string{"application/json"}
-	fixedGateway = []string{gatewayVersion}
-	fixedSchema  = []string{schemaVersion}
-	fixedService = []string{gatewayVersion}
-	fixedClose   = []string{"close"}
+	"github.com/valyala/fasthttp"
 )
 
 // ok answers with a resource: c.out.body holds its JSON, and its etag is that of
@@ -86,96 +73,86 @@ func newActivityID() string {
 	return string(text[:])
 }
 
-// headerWriter sets headers of an answer in a header map with few allocations:
-// the texts of one answer share one string, the slices one array.
-type headerWriter struct {
-	text   []byte
-	ends   []int
-	keys   []string
-	values []string
-}
+// Names of headers, as they go out.
+var (
+	nameGateway      = []byte("x-ms-gatewayversion")
+	nameService      = []byte("x-ms-serviceversion")
+	nameSchema       = []byte("x-ms-schemaversion")
+	nameActivity     = []byte("x-ms-activity-id")
+	nameCharge       = []byte("x-ms-request-charge")
+	nameSession      = []byte("x-ms-session-token")
+	nameLSN          = []byte("lsn")
+	nameETag         = []byte("etag")
+	nameItems        = []byte("x-ms-item-count")
+	nameContinuation = []byte("x-ms-continuation")
+	nameSubstatus    = []byte("x-ms-substatus")
+	nameRetryAfter   = []byte("x-ms-retry-after-ms")
+	nameAltPath      = []byte("x-ms-alt-content-path")
+	nameContentPath  = []byte("x-ms-content-path")
+	nameQuota        = []byte("x-ms-resource-quota")
+	nameUsage        = []byte("x-ms-resource-usage")
 
-// begin starts the value of a header; the caller appends it to w.text and calls
-// end.
-func (w *headerWriter) end(key string) {
-	w.keys = append(w.keys, key)
-	w.ends = append(w.ends, len(w.text))
-}
+	contentJSON = []byte("application/json")
+	version     = []byte("version=2.14.0")
+	schema      = []byte("1.18")
+)
 
-func (w *headerWriter) str(key, value string) {
-	w.text = append(w.text, value...)
-	w.end(key)
-}
-
-func (w *headerWriter) number(key string, n int64) {
-	w.text = strconv.AppendInt(w.text, n, 10)
-	w.end(key)
-}
-
-// flush moves the headers into h. The map keeps slices of w.values until the
-// answer has been written; w must not be reset before.
-func (w *headerWriter) flush(h http.Header) {
-	all, from := string(w.text), 0
-	if cap(w.values) < len(w.keys) {
-		w.values = make([]string, 0, 2*len(w.keys))
-	}
-	w.values = w.values[:0]
-	for i, key := range w.keys {
-		w.values = append(w.values, all[from:w.ends[i]])
-		from = w.ends[i]
-		h[key] = w.values[i : i+1 : i+1]
-	}
-}
-
-func (w *headerWriter) reset() {
-	w.text, w.ends, w.keys = w.text[:0], w.ends[:0], w.keys[:0]
-}
-
-// writeHeaders sets the headers of the answer. Keys that net/http does not look
-// at are in lower case as the service writes them, which also saves making them
-// canonical.
-func (c *call) writeHeaders(h http.Header, w *headerWriter) {
+// write hands the answer over. Names are in lower case, as the service writes
+// them.
+func (x *exchange) write(r *fasthttp.RequestCtx) {
+	c, h := &x.call, &r.Response.Header
 	o := &c.out
-	h["Content-Type"] = fixedJSON
-	h["x-ms-gatewayversion"] = fixedGateway
-	h["x-ms-serviceversion"] = fixedService
-	h["x-ms-schemaversion"] = fixedSchema
-	h["x-ms-activity-id"] = []string{c.in.activityID}
-	w.text = strconv.AppendFloat(w.text, o.charge, 'f', -1, 64)
-	w.end("x-ms-request-charge")
+	r.Response.SetStatusCode(o.status)
+	h.SetContentTypeBytes(contentJSON)
+	h.SetCanonical(nameGateway, version)
+	h.SetCanonical(nameService, version)
+	h.SetCanonical(nameSchema, schema)
+	x.text(h, nameActivity, c.in.activityID)
+	x.value = strconv.AppendFloat(x.value[:0], o.charge, 'f', -1, 64)
+	h.SetCanonical(nameCharge, x.value)
 	if len(o.session) > 0 {
-		w.text = append(w.text, o.session...)
-		w.end("x-ms-session-token")
-		w.number("lsn", o.lsn)
+		h.SetCanonical(nameSession, o.session)
+		x.number(h, nameLSN, o.lsn)
 	}
 	if o.etag != "" {
-		w.str("Etag", o.etag)
+		x.text(h, nameETag, o.etag)
 	}
 	if o.items >= 0 {
-		w.number("x-ms-item-count", int64(o.items))
+		x.number(h, nameItems, int64(o.items))
 	}
 	if o.continuation != "" {
-		w.str("x-ms-continuation", o.continuation)
+		x.text(h, nameContinuation, o.continuation)
 	}
 	if o.substatus != 0 {
-		w.number("x-ms-substatus", int64(o.substatus))
+		x.number(h, nameSubstatus, int64(o.substatus))
 	}
 	if o.retryAfter > 0 {
-		w.number("x-ms-retry-after-ms", int64((o.retryAfter+time.Millisecond-1)/time.Millisecond))
+		x.number(h, nameRetryAfter, int64((o.retryAfter+time.Millisecond-1)/time.Millisecond))
 	}
 	if c.coll != nil {
-		h["x-ms-alt-content-path"] = c.coll.altPath
-		h["x-ms-content-path"] = c.coll.contentPath
-		if quota := c.coll.usage(c.now); quota != nil {
-			h["x-ms-resource-quota"] = quota.limits
-			h["x-ms-resource-usage"] = quota.used
-		}
+		h.SetCanonical(nameAltPath, c.coll.altPath)
+		h.SetCanonical(nameContentPath, c.coll.contentPath)
+		q := c.coll.usage(c.now)
+		h.SetCanonical(nameQuota, quotaLimits)
+		h.SetCanonical(nameUsage, q.used)
 	}
 	for _, e := range o.extra {
-		w.str(e.name, cleanValue(e.value))
+		x.text(h, []byte(e.name), cleanValue(e.value))
 	}
-	w.number("Content-Length", int64(len(o.body)))
-	w.flush(h)
+	if c.closing {
+		h.SetConnectionClose()
+	}
+	o.body = r.Response.SwapBody(o.body)
+}
+
+func (x *exchange) text(h *fasthttp.ResponseHeader, name []byte, v string) {
+	x.value = append(x.value[:0], v...)
+	h.SetCanonical(name, x.value)
+}
+
+func (x *exchange) number(h *fasthttp.ResponseHeader, name []byte, n int64) {
+	x.value = strconv.AppendInt(x.value[:0], n, 10)
+	h.SetCanonical(name, x.value)
 }
 
 // cleanValue takes line ends out of a header's value.

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"strconv"
 	"sync"
 	"syscall"
 
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
 	"golang.org/x/sync/semaphore"
 
 	"millrace/connector"
@@ -24,14 +25,16 @@ type Server struct {
 	scheme   string
 	store    *store.Store
 	auth     *authorizer
-	origin   *http.CrossOriginProtection
 	table    [opCount]handler
 	bodies   *semaphore.Weighted // the memory of large request bodies
 	known    *catalogue
-	listener net.Listener
+	listener *boundedListener
 	hostPort string // as HostPort says
-	http     *http.Server
-	web      http.Handler // nil: there are no pages
+	self     string // scheme and hostPort
+	http     *fasthttp.Server
+	web      fasthttp.RequestHandler // nil: there are no pages
+	ctx      context.Context         // of requests: ends when Close waits no longer
+	cancel   context.CancelFunc
 	total    counters
 	wg       sync.WaitGroup
 	gate     gate
@@ -48,7 +51,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, scheme: "http", auth: newAuthorizer(key), origin: http.NewCrossOriginProtection(), bodies: semaphore.NewWeighted(sharedBodies)}
+	s := &Server{opts: o, scheme: "http", auth: newAuthorizer(key), bodies: semaphore.NewWeighted(sharedBodies)}
 	if o.TLS != nil {
 		s.scheme = "https"
 	}
@@ -65,8 +68,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.known = newCatalogue(s.store, o.Throughput, o.Now)
 	s.table = s.handlers()
 	if o.Web != nil {
-		s.web = o.Web(s)
+		s.web = fasthttpadaptor.NewFastHTTPHandler(o.Web(s))
 	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.serve()
 	return s, nil
 }
@@ -78,6 +82,7 @@ func (s *Server) listen(ctx context.Context) error {
 	if err == nil {
 		s.listener = newBoundedListener(l, s.opts.MaxConnections, s.opts.TLS == nil)
 		s.hostPort = s.HostPort()
+		s.self = s.scheme + "://" + s.hostPort
 		return nil
 	}
 	var op *net.OpError
@@ -92,29 +97,15 @@ func (s *Server) listen(ctx context.Context) error {
 }
 
 func (s *Server) serve() {
-	t := &s.opts.Timing
-	s.http = &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: t.Header,
-		ReadTimeout:       t.Request,
-		WriteTimeout:      t.Answer,
-		IdleTimeout:       t.Idle,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
-		// OPTIONS * is refused like any verb that a path does not have.
-		DisableGeneralOptionsHandler: true,
-	}
+	s.http = s.newHTTP()
 	s.wg.Go(func() {
-		l := s.listener
+		var l net.Listener = s.listener
 		if s.opts.TLS != nil {
 			config := s.opts.TLS.Clone()
-			if len(config.NextProtos) == 0 {
-				config.NextProtos = []string{"h2", "http/1.1"}
-			}
-			s.http.TLSConfig = config
+			config.NextProtos = []string{"http/1.1"}
 			l = tls.NewListener(l, config)
 		}
-		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(l); err != nil {
 			s.opts.Log.Error("the Cosmos DB server has stopped accepting connections", slog.Any("error", err))
 		}
 	})
@@ -154,11 +145,13 @@ func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), s.opts.Timing.Close)
 		defer cancel()
-		if err := s.http.Shutdown(ctx); err != nil {
-			_ = s.http.Close() // they have had their time
+		if s.http.ShutdownWithContext(ctx) != nil {
+			s.cancel() // they have had their time
+			s.listener.closeAll()
 		}
-		s.wg.Wait()
 		s.gate.close()
+		s.cancel()
+		s.wg.Wait()
 		if err := s.store.Close(); err != nil {
 			s.closeErr = fmt.Errorf("closing the data of Cosmos DB in %s: %w", s.opts.DataDir, err)
 		}
