@@ -200,7 +200,7 @@ func TestCrossPartitionQueries(t *testing.T) {
 		"SELECT TOP 5 * FROM c":                                 `"top":5`,
 		"SELECT DISTINCT c.group FROM c":                        `"distinctType":"Unordered"`,
 		"SELECT * FROM c OFFSET 1 LIMIT 2":                      `"offset":1`,
-		"SELECT c.group, COUNT(1) AS k FROM c GROUP BY c.group": `"groupByExpressions":["c.group"]`,
+		"SELECT c.group, COUNT(1) AS k FROM c GROUP BY c.group": `"groupByAliases":["group","k"]`,
 	} {
 		_, err := c.NewQueryItemsPager(text, nowhere, nil).NextPage(soon(t))
 		var re *azcore.ResponseError
@@ -215,7 +215,7 @@ func TestCrossPartitionQueries(t *testing.T) {
 			t.Errorf("%s: plan %s does not have %s", text, plan, want)
 		}
 		asked := w.query(t, string(body), "X-Ms-Cosmos-Is-Query-Plan-Request", "True", "X-Ms-Cosmos-Query-Version", "1.4",
-			"X-Ms-Cosmos-Supported-Query-Features", "Aggregate, Distinct, MultipleOrderBy, OffsetAndLimit, OrderBy, Top, GroupBy").want(t, 200, "")
+			"X-Ms-Cosmos-Supported-Query-Features", "Aggregate, Distinct, MultipleOrderBy, OffsetAndLimit, OrderBy, Top, GroupBy, NonValueAggregate").want(t, 200, "")
 		if string(asked.body) != plan {
 			t.Errorf("%s: the plan asked for is\n%s, the one of the refusal\n%s", text, asked.body, plan)
 		}
