@@ -11,24 +11,25 @@ import (
 
 // Query implements connector.Store: text is a query of Cosmos DB over the
 // container, which it calls by whatever name it likes. What one partition key
-// range, or the service's gateway, can answer goes to the gateway as it is.
+// range, or the service's gateway, can answer goes to the gateway as it is; what
+// needs the results of several ranges put together is run by the service's plan.
 func (s *Store) Query(ctx context.Context, text string) (connector.Rows, error) {
 	if strings.TrimSpace(text) == "" {
-		return nil, &connector.Hinted{Err: fmt.Errorf("the query is empty"), Hint: "try: SELECT TOP 10 * FROM c"}
+		return nil, &connector.Hinted{Err: fmt.Errorf("the query is empty"), Hint: "try: SELECT * FROM c WHERE c.type = 'CO2'"}
 	}
 	p := &pages{s: s, query: text}
-	if err := p.fetch(ctx); err != nil {
-		return nil, s.sayQuery(err)
+	err := p.fetch(ctx)
+	if err == nil {
+		return newRows(ctx, p, s.account.log)
 	}
-	return newRows(ctx, p, s.account.log)
-}
-
-// sayQuery puts an error of a query into words.
-func (s *Store) sayQuery(err error) error {
-	if faultOf(err) == unplanned {
-		return &connector.Hinted{Err: err, Hint: "restrict it to one partition key, or leave out ORDER BY, TOP, aggregates and the like"}
+	if faultOf(err) != unplanned {
+		return nil, err
 	}
-	return err
+	from, err := s.planned(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return newRows(ctx, from, s.account.log)
 }
 
 // pages are the results of a query over one range, or of one that the gateway
