@@ -79,7 +79,12 @@ func (c *call) queryItems() error {
 			return err
 		}
 	}
-	o := query.Options{Parameters: parameters, MaxItems: c.pageSize(), Now: c.now, Definition: c.definition()}
+	o := query.Options{Parameters: parameters, MaxItems: c.pageSize(), Now: c.now, Definition: c.definition(), Memory: queryMemory}
+	leave, err := c.srv.queries.enter(c.ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return c.runQuery(q, o, s)
 }
 

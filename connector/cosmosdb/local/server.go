@@ -38,6 +38,7 @@ type Server struct {
 	total    counters
 	wg       sync.WaitGroup
 	gate     gate
+	queries  queryLimit
 
 	closeOnce sync.Once
 	closeErr  error
