@@ -93,6 +93,7 @@ type work struct {
 	drafts []draft
 	order  []int
 	key    []byte
+	read   []byte // values that were looked up
 	// changed holds what the operations before have put or deleted (nil), by
 	// key. Only if there are several: the batch cannot be read.
 	changed map[string][]byte
@@ -138,6 +139,10 @@ func (w *work) wait() error {
 
 func (w *work) free() {
 	w.x.reset()
+	if cap(w.read) > maxKept {
+		w.read = nil
+	}
+	w.read = w.read[:0]
 	clear(w.epks)
 	clear(w.ops)
 	clear(w.drafts)
@@ -174,6 +179,7 @@ func (c *Container) run(r *physical, w *work, which []int, results []OpResult, a
 		w.prepare(set, which)
 	}
 	t := c.begin(r, set, w)
+	defer t.end()
 	for _, i := range which {
 		if err := t.do(w.ops[i], &w.drafts[i], w.epks[i], &results[i]); err != nil {
 			return errors.Join(err, t.batch.Close())
@@ -198,6 +204,7 @@ type txn struct {
 	w       *work
 	batch   *pebble.Batch
 	seconds uint32
+	iter    *pebble.Iterator // of what was there before; see get
 	// What r will have afterwards.
 	lsn, items, bytes int64
 }
@@ -227,49 +234,62 @@ func (t *txn) commit() error {
 	return nil
 }
 
+// end gives back what the transaction has taken. The batch is not among it.
+func (t *txn) end() {
+	if t.iter != nil {
+		_ = t.iter.Close()
+	}
+}
+
 // stored is an item as it is in the store.
 type stored struct {
 	head
 	body []byte // nil if there is none
 	// live tells whether it has not expired. What has is not there for
 	// anybody, but takes its keys until it is replaced or purged.
-	live   bool
-	closer interface{ Close() error }
+	live bool
 }
 
-func (s *stored) close() {
-	if s.closer != nil {
-		_ = s.closer.Close()
-		s.closer = nil
-	}
-}
-
-// get looks a key up, with what the batch has done so far.
-func (t *txn) get(key []byte) (v []byte, closer interface{ Close() error }, err error) {
+// get looks a key up, with what the batch has done so far; nil if it is not
+// there. The value stays until the end of the transaction.
+//
+// Most keys that are looked up here are not there: an iterator, other than a
+// plain look-up, asks the filters of the lowest level, too, which holds nearly
+// everything.
+func (t *txn) get(key []byte) ([]byte, error) {
 	if t.w.several {
 		if v, ok := t.w.changed[string(key)]; ok {
-			return v, nil, nil
+			return v, nil
 		}
 	}
-	v, c, err := t.c.s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil, nil
+	if t.iter == nil {
+		var err error
+		if t.iter, err = t.c.s.db.NewIter(&pebble.IterOptions{KeyTypes: pebble.IterKeyTypePointsOnly, UseL6Filters: true}); err != nil {
+			return nil, fmt.Errorf("cannot read the store: %w", err)
+		}
 	}
+	if !t.iter.SeekPrefixGE(key) {
+		if err := t.iter.Error(); err != nil {
+			return nil, fmt.Errorf("cannot read the store: %w", err)
+		}
+		return nil, nil
+	}
+	v, err := t.iter.ValueAndErr()
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot read the store: %w", err)
+		return nil, fmt.Errorf("cannot read the store: %w", err)
 	}
-	return v, c, nil
+	at := len(t.w.read)
+	t.w.read = append(t.w.read, v...)
+	return t.w.read[at:], nil
 }
 
 func (t *txn) item(epk, id string) (s stored, err error) {
 	t.w.key = appendItemKey(t.w.key[:0], t.c.number, epk, id)
-	v, closer, err := t.get(t.w.key)
+	v, err := t.get(t.w.key)
 	if err != nil || v == nil {
 		return s, err
 	}
-	s.closer = closer
 	if s.head, s.body, err = splitItem(v); err != nil {
-		s.close()
 		return stored{}, err
 	}
 	s.live = !s.expired(t.set.record.DefaultTTL, int64(t.seconds))

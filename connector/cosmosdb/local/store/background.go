@@ -187,11 +187,11 @@ func (c *Container) underLock(r *physical, w *work, items []named, do func(t *tx
 		return ErrGone
 	}
 	t := c.begin(r, c.settings.Load(), w)
+	defer t.end()
 	for _, item := range items {
 		old, err := t.item(item.epk, item.id)
 		if err == nil {
 			err = do(t, item, &old)
-			old.close()
 		}
 		if err != nil {
 			return errors.Join(err, t.batch.Close())

@@ -126,8 +126,10 @@ func openError(dir string, err error) error {
 // much there is in it.
 func pebbleOptions(o Options) *pebble.Options {
 	options := &pebble.Options{
-		FS:                          vfs.Default,
-		CacheSize:                   o.CacheBytes,
+		FS: vfs.Default,
+		// What is being written is taken off the cache: one table that takes
+		// writes, and one that is on its way to the disk.
+		CacheSize:                   o.CacheBytes + 2*int64(o.memTable),
 		MemTableSize:                o.memTable,
 		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       4,
@@ -142,6 +144,7 @@ func pebbleOptions(o Options) *pebble.Options {
 	if !o.SyncWrites {
 		options.FS = quietFS{vfs.Default}
 	}
+	options.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy { return separation }
 	filter := pointFilter{bloom.FilterPolicy(10)}
 	options.Filters = map[string]pebble.FilterPolicy{filter.Name(): filter}
 	for i := range options.Levels {
@@ -150,6 +153,16 @@ func pebbleOptions(o Options) *pebble.Options {
 		options.Levels[i].BlockSize = 16 << 10
 	}
 	return options
+}
+
+// separation keeps items apart from keys, so that sorting the keys does not copy
+// the items again and again.
+var separation = pebble.ValueSeparationPolicy{
+	Enabled:               true,
+	MinimumSize:           256,
+	MaxBlobReferenceDepth: 10,
+	RewriteMinimumAge:     5 * time.Minute,
+	TargetGarbageRatio:    0.3,
 }
 
 // pointFilter is a filter of the keys that are looked up one by one. The others

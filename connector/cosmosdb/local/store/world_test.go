@@ -28,6 +28,7 @@ func (c *clock) forward(d time.Duration) { c.now.Add(int64(d / time.Second)) }
 type world struct {
 	t     testing.TB
 	dir   string
+	cache int64
 	clock *clock
 	s     *Store
 	c     *Container
@@ -43,7 +44,10 @@ func sampleProperties() Properties {
 
 func newWorld(t testing.TB, p Properties, ranges int) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: newClock()}
+	w := &world{t: t, dir: t.TempDir(), clock: newClock(), cache: 4 << 20}
+	if _, ok := t.(*testing.B); ok {
+		w.cache = 0 // the default
+	}
 	w.open()
 	t.Cleanup(func() { w.s.Close() })
 	ctx := context.Background()
@@ -60,7 +64,7 @@ func newWorld(t testing.TB, p Properties, ranges int) *world {
 func (w *world) open() {
 	w.t.Helper()
 	var err error
-	if w.s, err = Open(w.dir, Options{Now: w.clock.time, CacheBytes: 4 << 20}); err != nil {
+	if w.s, err = Open(w.dir, Options{Now: w.clock.time, CacheBytes: w.cache}); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -18,7 +18,6 @@ func (t *txn) do(op *Op, d *draft, epk string, res *OpResult) error {
 	if err != nil {
 		return err
 	}
-	defer old.close()
 	if old.live {
 		res.ETag, res.LSN, res.OldSize = old.etag(), old.lsn, len(old.body)
 	}
@@ -246,18 +245,14 @@ func (t *txn) unique(d *draft, was *facts, epk, id string) (free bool, err error
 			continue
 		}
 		w.key = appendUniqueKey(w.key[:0], t.c.number, epk, i, x.hash[d.unique.from+i])
-		holder, closer, err := t.get(w.key)
+		holder, err := t.get(w.key)
 		if err != nil {
 			return false, err
 		}
-		name := string(holder)
-		if closer != nil {
-			_ = closer.Close()
-		}
-		if name == "" || name == id {
+		if len(holder) == 0 || string(holder) == id {
 			continue
 		}
-		if free, err := t.purge(epk, name); err != nil || !free {
+		if free, err := t.purge(epk, string(holder)); err != nil || !free {
 			return false, err
 		}
 	}
@@ -287,7 +282,6 @@ func (t *txn) purge(epk, id string) (gone bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer old.close()
 	if old.live {
 		return false, nil
 	}
