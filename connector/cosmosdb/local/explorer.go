@@ -28,8 +28,11 @@ func (s *Server) KeyNeeded() bool { return !s.auth.open }
 // nil: it may. It is signed like those of the service, with the resource type
 // "explorer" and the path and query without the first slash as the resource.
 func (s *Server) Signed(r *http.Request) error {
-	c := call{srv: s, verb: r.Method, now: s.opts.Now(), path: path{word: "explorer", link: strings.TrimPrefix(r.URL.RequestURI(), "/")}}
-	c.in.authorization, c.in.date = r.Header.Get("Authorization"), r.Header.Get("X-Ms-Date")
+	// What is remembered of a signature must not lie in memory that the
+	// transport uses again.
+	keep := strings.Clone
+	c := call{srv: s, verb: keep(r.Method), now: s.opts.Now(), path: path{word: "explorer", link: keep(strings.TrimPrefix(r.URL.RequestURI(), "/"))}}
+	c.in.authorization, c.in.date = keep(r.Header.Get("Authorization")), keep(r.Header.Get("X-Ms-Date"))
 	switch f := s.auth.check(&c); {
 	case f == nil:
 		return nil

@@ -31,7 +31,7 @@ type asking struct {
 func (s *Server) foreign(a *asking) *failure {
 	if s.auth.open && a.loopback && a.host != s.hostPort && !ownName(a.host) {
 		return &failure{status: http.StatusMisdirectedRequest,
-			message: "This server is not known under the name " + clip(a.host) + ": reach it as " + s.Endpoint() + "."}
+			message: "This server is not known under the name " + clip(a.host) + ": reach it as " + s.scheme + "://" + s.hostPort + "/."}
 	}
 	if a.authorization || a.verb == http.MethodGet || a.verb == http.MethodHead || a.verb == http.MethodOptions {
 		return nil // these verbs change nothing

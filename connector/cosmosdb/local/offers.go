@@ -38,7 +38,7 @@ func (s *Server) listOffers(c *call) error { return c.feedOf("", s.offerResource
 
 // quotedLink finds a link to a database or container in quotation marks, with
 // or without outer slashes.
-var quotedLink = regexp.MustCompile(`(["'])/?(dbs/[^"'\\]*?)/?(["'])`)
+var quotedLink = regexp.MustCompile(`(["'])/?(dbs/[^"'\\]*?)/?(\\?["'])`)
 
 func (s *Server) queryOffers(c *call) error {
 	// Some clients ask for resource = "/dbs/../colls/../", others leave out
@@ -102,10 +102,11 @@ func (s *Server) replaceOffer(c *call) error {
 	if f != nil {
 		return f
 	}
-	if o, err = s.known.setThroughput(c.ctx, o, wanted, c.in.ifMatch); err != nil {
+	changed, err := s.known.setThroughput(c.ctx, o, wanted, c.in.ifMatch)
+	if err != nil {
 		return catalogueError(err, "changing offer "+o.RID)
 	}
-	return c.offer(o)
+	return c.offer(changed)
 }
 
 // wantedThroughput tells what a request makes of an offer.

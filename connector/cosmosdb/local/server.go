@@ -82,7 +82,7 @@ func (s *Server) listen(ctx context.Context) error {
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err == nil {
 		s.listener = newBoundedListener(l, s.opts.MaxConnections, s.opts.TLS == nil)
-		s.hostPort = s.HostPort()
+		s.hostPort = hostPort(l.Addr())
 		s.self = s.scheme + "://" + s.hostPort
 		return nil
 	}
@@ -123,14 +123,16 @@ func (s *Server) Address() string {
 
 // Endpoint returns the account's URL, as a client on this machine reaches it,
 // with a final slash.
-func (s *Server) Endpoint() string { return s.scheme + "://" + s.HostPort() + "/" }
+func (s *Server) Endpoint() string { return s.scheme + "://" + s.hostPort + "/" }
 
 // HostPort returns the address of the port, as a client on this machine reaches
 // it.
-func (s *Server) HostPort() string {
-	addr, ok := s.listener.Addr().(*net.TCPAddr)
+func (s *Server) HostPort() string { return s.hostPort }
+
+func hostPort(a net.Addr) string {
+	addr, ok := a.(*net.TCPAddr)
 	if !ok {
-		return s.listener.Addr().String()
+		return a.String()
 	}
 	ip := addr.IP
 	if ip.IsUnspecified() {

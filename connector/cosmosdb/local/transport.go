@@ -147,10 +147,11 @@ func (s *Server) refuse(r *fasthttp.RequestCtx, f *failure) {
 // refuseUnread answers what could not be read as a request.
 func (s *Server) refuseUnread(r *fasthttp.RequestCtx, err error) {
 	var small *fasthttp.ErrSmallBuffer
+	var broken net.Error
 	f := badRequest("The request could not be read as HTTP.")
 	if errors.As(err, &small) || errors.Is(err, bufio.ErrBufferFull) {
 		f = &failure{status: http.StatusRequestHeaderFieldsTooLarge, message: "The headers of the request are too large: at most " + strconv.Itoa(maxHeaders) + " bytes."}
-	} else if t, ok := err.(interface{ Timeout() bool }); ok && t.Timeout() {
+	} else if errors.As(err, &broken) && broken.Timeout() {
 		f = &failure{status: http.StatusRequestTimeout, message: "The request did not arrive in time."}
 	}
 	s.refuse(r, f)
