@@ -66,17 +66,19 @@ fuzz: go-present ## every fuzz target for a short time: FUZZTIME=10s
 			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; done
 
-services: ## start Kafka, PostgreSQL and Azurite for tests; install them and the clients that tests drive
+services: ## start Kafka, PostgreSQL, Azurite and a Cosmos DB for tests; install them and the clients that tests drive
 	@test/services/install.sh test
 	@test/services/clients.sh install
 	@test/services/kafka.sh start
 	@test/services/postgres.sh start
 	@test/services/azurite.sh start
+	@test/services/cosmosdbserver.sh start
 
 services-stop: ## stop them
 	@test/services/kafka.sh stop
 	@test/services/postgres.sh stop
 	@test/services/azurite.sh stop
+	@test/services/cosmosdbserver.sh stop
 
 generate: go-present ## write docs/ from the code: the schema and the table of options
 	go test ./cmd/millrace -run TestDocs -update

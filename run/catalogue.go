@@ -10,6 +10,7 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/archive"
+	"millrace/connector/cosmosdb"
 	"millrace/connector/eventhubs"
 	"millrace/connector/eventhubs/kafkahub"
 	"millrace/connector/kafka"
@@ -34,9 +35,10 @@ func Registry() solution.Registry {
 			captureKind: func() any { return process.NewCaptureConfig() },
 		},
 		Serve: map[string]func() connector.StoreConfig{
-			"sqldb":      func() connector.StoreConfig { return sqldb.NewConfig() },
-			kafka.Kind:   func() connector.StoreConfig { return kafka.NewStoreConfig() },
-			archive.Kind: func() connector.StoreConfig { return archive.NewConfig() },
+			"sqldb":       func() connector.StoreConfig { return sqldb.NewConfig() },
+			kafka.Kind:    func() connector.StoreConfig { return kafka.NewStoreConfig() },
+			archive.Kind:  func() connector.StoreConfig { return archive.NewConfig() },
+			cosmosdb.Kind: func() connector.StoreConfig { return cosmosdb.NewConfig() },
 		},
 		Simulate:    func() any { c := simulate.Defaults(); return &c },
 		DeadLetters: func() any { return solution.NewDeadLetters() },

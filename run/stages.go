@@ -30,7 +30,7 @@ var locals = []cli.Local{{
 			Username: o.Getenv("KAFKA_USERNAME"), Password: o.Getenv("KAFKA_PASSWORD"),
 			Mechanism: o.Getenv("KAFKA_SASL_MECHANISM")})
 	},
-}, localEventHubs}
+}, localEventHubs, localCosmosDB}
 
 func simConfig(q *cli.Request) *simulate.Config { return q.Solution.Simulate.(*simulate.Config) }
 
@@ -148,24 +148,41 @@ func Query(ctx context.Context, q cli.Request, text string) (connector.Rows, err
 		return nil, usage("give the run's --data-dir, or the store's address in the environment", "there is no store to ask")
 	}
 	fixArchive(q.Solution)
-	store, err := q.Solution.Serve.Open(ctx, env)
-	if err != nil {
-		return nil, fmt.Errorf("opening the store: %w", err)
+	r := &ownedRows{}
+	if err := r.open(ctx, &q, env, text); err != nil {
+		return nil, errors.Join(err, r.owned.stop())
 	}
-	rows, err := store.Query(ctx, text)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("asking the store: %w", err), store.Close())
-	}
-	return &ownedRows{rows, store}, nil
+	return r, nil
 }
 
-// ownedRows close their store with them.
+// ownedRows close what they came from with them.
 type ownedRows struct {
 	connector.Rows
-	store io.Closer
+	owned lifecycle
 }
 
-func (r *ownedRows) Close() error { return errors.Join(r.Rows.Close(), r.store.Close()) }
+// open asks the store, over a stand-in for it if it is an embedded one that is
+// a service.
+func (r *ownedRows) open(ctx context.Context, q *cli.Request, env connector.Env, text string) error {
+	services := &services{standins: make(map[string]connector.Standin)}
+	_, err := services.standin(ctx, q.Solution.ServeKind, q.Solution.Serve, q, &dataDir{path: q.DataDir})
+	r.owned.started("the embedded service", services.life.stop)
+	if err != nil {
+		return err
+	}
+	store, err := q.Solution.Serve.Open(ctx, env)
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	r.owned.started("the store", store.Close)
+	if r.Rows, err = store.Query(ctx, text); err != nil {
+		return fmt.Errorf("asking the store: %w", err)
+	}
+	r.owned.started("the answer", r.Rows.Close)
+	return nil
+}
+
+func (r *ownedRows) Close() error { return r.owned.stop() }
 
 // alone runs one stage.
 func alone(ctx context.Context, q cli.Request, steps string, fn func(*session) (*cli.Outcome, error)) (out *cli.Outcome, err error) {

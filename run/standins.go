@@ -8,6 +8,8 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/archive"
+	"millrace/connector/cosmosdb"
+	cosmosdblocal "millrace/connector/cosmosdb/local"
 	"millrace/connector/eventhubs"
 	"millrace/connector/eventhubs/kafkahub"
 	"millrace/connector/eventhubs/local/emulator"
@@ -42,6 +44,13 @@ var standins = map[string]func(ctx context.Context, q *cli.Request, d *dataDir, 
 			return nil, err
 		}
 		return throughKafka{hubs}, nil
+	},
+	cosmosdb.Kind: func(ctx context.Context, q *cli.Request, d *dataDir, log *slog.Logger) (connector.Standin, error) {
+		o := cosmosdblocal.Options{DataDir: filepath.Join(d.path, "cosmosdb"), Log: log}
+		if q.Solution.Serve.(*cosmosdb.Config).Throughput == 0 {
+			o.Throughput = -1 // nothing was bought, so nothing is held to it
+		}
+		return cosmosdblocal.Start(ctx, o)
 	},
 }
 

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"millrace/connector/eventhubs/kafkahub"
 	"millrace/connector/eventhubs/local/emulator"
 	"millrace/connector/kafka/local"
 	"millrace/internal/testbinary"
@@ -32,7 +33,7 @@ var (
 	kills = flag.Int("kills", 50, "how many workers are killed in one run")
 )
 
-const name = "hdinsightkafka-databricks-sqldw"
+const columnar = "hdinsightkafka-databricks-sqldw"
 
 func TestMain(m *testing.M) { os.Exit(testbinary.Main(m)) }
 
@@ -47,24 +48,22 @@ type scene struct {
 	kills int
 }
 
-// newScene is a run over Kafka.
-func newScene(t *testing.T, env ...string) *scene {
-	s := bareScene(t, env)
+// overKafka reads from Kafka.
+func (s *scene) overKafka() *scene {
 	s.env = append(s.env, "KAFKA_BROKERS="+s.broker())
-	// Members that were killed must be missed soon.
+	return s.inGroup()
+}
+
+// inGroup has members that were killed missed soon.
+func (s *scene) inGroup() *scene {
 	s.args = append(s.args, "--set", "ingest.sessionTimeout=1s", "--set", "ingest.rebalanceTimeout=2s")
 	return s
 }
 
-// eventHubsScene is a run over Event Hubs, whose workers keep their ownership
-// in a folder.
-func eventHubsScene(t *testing.T, env ...string) *scene {
-	s := bareScene(t, env)
-	hubs, err := emulator.Start(t.Context(), emulator.Options{Brokers: []string{s.broker()}, KafkaPort: emulator.NoPort, HTTPPort: emulator.NoPort})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { hubs.Close() })
+// overEventHubs reads from Event Hubs by AMQP: workers keep their ownership in
+// a folder.
+func (s *scene) overEventHubs() *scene {
+	hubs := s.eventHubs(emulator.NoPort)
 	s.kills /= 2 // an owner that was killed is missed later than a member of a group
 	s.env = append(s.env, "EVENTHUBS_CONNECTION_STRING="+hubs.Address(),
 		"EVENTHUBS_CHECKPOINT_STORAGE="+filepath.Join(filepath.Dir(s.dir), "checkpoints"))
@@ -72,18 +71,36 @@ func eventHubsScene(t *testing.T, env ...string) *scene {
 	return s
 }
 
-func bareScene(t *testing.T, env []string) *scene {
-	bin := testbinary.Path(t)
-	s := *seed
-	if s == 0 {
-		s = rand.Uint64N(1 << 40)
+// overKafkaEndpoint reads from Event Hubs as a Kafka client.
+func (s *scene) overKafkaEndpoint() *scene {
+	hubs := s.eventHubs(0)
+	s.env = append(s.env, "EVENTHUBS_CONNECTION_STRING="+kafkahub.AddressOf(hubs.Address(), hubs.Endpoints(hubs.Namespaces()[0]).Kafka))
+	s.args = append(s.args, "--set", "ingest.throughputUnits=0")
+	return s.inGroup()
+}
+
+func (s *scene) eventHubs(kafkaPort int) *emulator.Server {
+	hubs, err := emulator.Start(s.t.Context(), emulator.Options{Brokers: []string{s.broker()}, KafkaPort: kafkaPort, HTTPPort: emulator.NoPort})
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	t.Logf("seed %d", s)
+	s.t.Cleanup(func() { hubs.Close() })
+	return hubs
+}
+
+// newScene is a run of a solution.
+func newScene(t *testing.T, solution string, env ...string) *scene {
+	bin := testbinary.Path(t)
+	n := *seed
+	if n == 0 {
+		n = rand.Uint64N(1 << 40)
+	}
+	t.Logf("seed %d", n)
 	dir := filepath.Join(t.TempDir(), "data")
-	return &scene{t: t, bin: bin, dir: dir, rng: rand.New(rand.NewPCG(s, 7)), kills: *kills,
+	return &scene{t: t, bin: bin, dir: dir, rng: rand.New(rand.NewPCG(n, 7)), kills: *kills,
 		env: append(os.Environ(), env...),
 		// A name of its own: the database may hold an earlier run's tables.
-		args: []string{name, "--run", fmt.Sprintf("crash%d-%d", os.Getpid(), s), "--data-dir", dir}}
+		args: []string{solution, "--run", fmt.Sprintf("crash%d-%d", os.Getpid(), n), "--data-dir", dir}}
 }
 
 // broker starts the log, which the workers' deaths do not touch.
@@ -221,7 +238,7 @@ func exact(t *testing.T, r *report.Report) {
 // are killed and started again at random.
 func TestThreeWorkersIntoPostgres(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, "SQL_URL="+testservice.Postgres(t))
+	s := newScene(t, columnar, "SQL_URL="+testservice.Postgres(t)).overKafka()
 	exact(t, s.run(3, "2000", "80000"))
 }
 
@@ -229,7 +246,7 @@ func TestThreeWorkersIntoPostgres(t *testing.T) {
 // which is killed and started again at random.
 func TestOneWorkerIntoDuckDB(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
+	s := newScene(t, columnar).overKafka()
 	exact(t, s.run(1, "2000", "80000"))
 }
 
@@ -237,6 +254,6 @@ func TestOneWorkerIntoDuckDB(t *testing.T) {
 // partitions go to others by the checkpoint store.
 func TestThreeWorkersOnEventHubs(t *testing.T) {
 	t.Parallel()
-	s := eventHubsScene(t, "SQL_URL="+testservice.Postgres(t))
+	s := newScene(t, columnar, "SQL_URL="+testservice.Postgres(t)).overEventHubs()
 	exact(t, s.run(3, "2000", "80000"))
 }

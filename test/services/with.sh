@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a command with Apache Kafka, PostgreSQL and Azurite up, and stops afterwards
-# those that were not up before.
+# Runs a command with Apache Kafka, PostgreSQL, Azurite and @vercel/cosmosdb-server up,
+# and stops afterwards those that were not up before.
 #
 #   with.sh COMMAND ARGUMENT...
 set -euo pipefail
@@ -16,7 +16,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-for s in kafka postgres azurite; do
+for s in kafka postgres azurite cosmosdbserver; do
 	if ! "$here/$s.sh" status >/dev/null 2>&1; then
 		started+=("$s")
 		"$here/$s.sh" start
