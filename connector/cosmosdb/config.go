@@ -82,8 +82,8 @@ func NewConfig() *Config {
 		Indexing:     Indexing{Included: []string{"/type/?", "/deviceId/?", "/createdAt/?"}, Excluded: []string{"/*"}},
 		Concurrency:  32,
 		MaxBatch:     maxBatchOps,
-		MaxRows:      20_000,
-		Linger:       connector.Duration(300 * time.Millisecond),
+		MaxRows:      10_000,
+		Linger:       connector.Duration(400 * time.Millisecond),
 	}
 }
 
