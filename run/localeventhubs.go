@@ -65,7 +65,7 @@ func startLocalEventHubs(ctx context.Context, o cli.LocalOptions) (connector.Sta
 	if h.Namespaces, err = localNamespaces(o); err != nil {
 		return nil, err
 	}
-	if h.Key, err = localKey(o); err != nil {
+	if h.Key, err = localKey(o, "EVENTHUBS_KEY"); err != nil {
 		return nil, err
 	}
 	if h.TLS, err = localTLS(o.Values["tls-cert"], o.Values["tls-key"]); err != nil {
@@ -138,10 +138,12 @@ func configProblems(err error) error {
 // maxKey bounds the file with the key: whatever is longer is another file.
 const maxKey = 1 << 10
 
-func localKey(o cli.LocalOptions) (string, error) {
+// localKey is the key that clients must know: that of --key-file, else that of
+// an environment variable, else "".
+func localKey(o cli.LocalOptions, env string) (string, error) {
 	file := o.Values["key-file"]
 	if file == "" {
-		return o.Getenv("EVENTHUBS_KEY"), nil
+		return o.Getenv(env), nil
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {

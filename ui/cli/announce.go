@@ -41,6 +41,19 @@ func (a *app) announceHubs(l Local, o LocalOptions, all []Endpoint) error {
 	return err
 }
 
+// announceExplored says how clients and people reach a service with a page.
+func (a *app) announceExplored(l Local, o LocalOptions, s Explored) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s is ready, data in %s; Ctrl-C stops it\n\n", l.Name, o.DataDir)
+	fmt.Fprintf(&b, "  Endpoint   %s\n  Explorer   %s\n", s.Endpoint(), s.Explorer())
+	fmt.Fprintf(&b, "\nexport %s='%s'\n", l.Address, s.Connection())
+	if strings.Contains(s.Connection(), "Key=***") {
+		fmt.Fprintln(&b, "(with the key in place of ***)")
+	}
+	_, err := fmt.Fprint(a.Stdout, b.String())
+	return err
+}
+
 // hostOf is the host and port of a connection string.
 func hostOf(connection string) string {
 	for part := range strings.SplitSeq(connection, ";") {

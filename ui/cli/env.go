@@ -135,18 +135,21 @@ type LocalFlag struct {
 	Default string
 	// Kind says what values there are.
 	Kind LocalFlagKind
+	// Min is the least that a NumberFlag may be.
+	Min int
 }
 
 // LocalFlagKind is a kind of values.
 type LocalFlagKind int
 
-// The kinds of values: a port (0 to 65535), a whole number that is not
-// negative, the name of a file that must exist, any text.
+// The kinds of values: a port (0 to 65535), a whole number, the name of a file
+// that must exist, any text, "true" or "false" by a flag without a value.
 const (
 	PortFlag LocalFlagKind = iota
 	NumberFlag
 	FileFlag
 	TextFlag
+	SwitchFlag
 )
 
 // LocalOptions are the flags of `millrace local`.
@@ -177,3 +180,14 @@ type Endpoint struct {
 // Endpoints is implemented by stand-ins with several addresses, the first of
 // which is the usual one.
 type Endpoints interface{ Endpoints() []Endpoint }
+
+// Explored is implemented by stand-ins with one address that holds a key, and a
+// page to look at what is in them.
+type Explored interface {
+	// Connection is the connection string, with *** for a key that clients
+	// must know.
+	Connection() string
+	// Endpoint and Explorer are the URLs of the service and of the page.
+	Endpoint() string
+	Explorer() string
+}

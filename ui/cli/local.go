@@ -104,6 +104,10 @@ func (f LocalFlag) add(cmd *cobra.Command) {
 		fl.Int(f.Name, n, f.Doc)
 		return
 	}
+	if f.Kind == SwitchFlag {
+		fl.Bool(f.Name, f.Default == "true", f.Doc)
+		return
+	}
 	fl.String(f.Name, f.Default, f.Doc)
 }
 
@@ -115,8 +119,8 @@ func (f LocalFlag) check(value string) error {
 			return usage("0 takes a free one", "--%s must be between 0 and 65535, not %s", f.Name, value)
 		}
 	case NumberFlag:
-		if n, err := strconv.Atoi(value); err != nil || n < 0 {
-			return usage("", "--%s must be a whole number, not %s", f.Name, value)
+		if n, err := strconv.Atoi(value); err != nil || n < f.Min {
+			return usage("", "--%s must be a whole number of at least %d, not %s", f.Name, f.Min, value)
 		}
 	case FileFlag:
 		if value == "" {
@@ -151,7 +155,17 @@ func (a *app) serveLocal(ctx context.Context, l Local, o LocalOptions, asJSON bo
 // announce says where the stand-in is.
 func (a *app) announce(l Local, o LocalOptions, s connector.Standin, asJSON bool) error {
 	several, ok := s.(Endpoints)
+	explored, one := s.(Explored)
 	switch {
+	case one && asJSON:
+		return writeLine(a.Stdout, struct {
+			Service  string `json:"service"`
+			DataDir  string `json:"dataDir"`
+			Address  string `json:"address"`
+			Explorer string `json:"explorer"`
+		}{l.Name, o.DataDir, explored.Connection(), explored.Explorer()})
+	case one:
+		return a.announceExplored(l, o, explored)
 	case ok && asJSON:
 		return writeLine(a.Stdout, struct {
 			Service    string     `json:"service"`

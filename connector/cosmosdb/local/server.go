@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"strconv"
 	"sync"
 	"syscall"
@@ -69,7 +70,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s.known = newCatalogue(s.store, o.Throughput, o.Now)
 	s.table = s.handlers()
 	if o.Web != nil {
-		s.web = fasthttpadaptor.NewFastHTTPHandler(o.Web(s))
+		pages := o.Web(s)
+		s.web = fasthttpadaptor.NewFastHTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// A request's own context is used again for other requests, even
+			// while one that came of it is still being ended.
+			pages.ServeHTTP(w, r.WithContext(s.ctx))
+		})
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.serve()
