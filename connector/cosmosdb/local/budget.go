@@ -12,6 +12,11 @@ import (
 // Each range holds at most one second's worth, refilled continuously. A request
 // is admitted while there is anything left and charged afterwards, when what it
 // cost is known, so a range can be in debt; it then refuses until refilled.
+//
+// Those who are refused are told different times to come back, as far apart as
+// what they will cost takes to come in: otherwise all would come at once, one
+// would be admitted, and SDKs give up after nine attempts.
+//
 // budget is safe for concurrent use.
 type budget struct {
 	mu     sync.RWMutex
@@ -23,8 +28,16 @@ type allowance struct {
 	mu   sync.Mutex
 	left float64 // negative: debt
 	at   time.Time
-	_    [24]byte // keeps neighbours out of one cache line
+	// turn is when the next one who is refused may come back, and usual what
+	// requests have cost of late.
+	turn  time.Time
+	usual float64
+	_     [56]byte // keeps neighbours out of one cache line
 }
+
+// maxTurn bounds how long somebody waits for others who were refused before:
+// they may never come back.
+const maxTurn = time.Second
 
 // unlimited as a throughput refuses nothing.
 const unlimited = -1
@@ -56,6 +69,7 @@ func (b *budget) set(ru int, now time.Time) {
 	for i := range b.ranges {
 		a := &b.ranges[i]
 		a.refill(now, b.rate)
+		a.turn = time.Time{} // turns were given by the old rate
 		switch {
 		case b.rate == 0:
 			a.left = rate
@@ -81,8 +95,12 @@ func (b *budget) admit(now time.Time, rangeID int) (wait time.Duration, ok bool)
 	if a.left > 0 {
 		return 0, true
 	}
-	seconds := -a.left / b.rate
-	return time.Duration(math.Ceil(seconds*1000)+1) * time.Millisecond, false
+	wait = time.Duration(math.Ceil(1000*-a.left/b.rate)+1) * time.Millisecond
+	if turn := min(a.turn.Sub(now), maxTurn); turn > wait {
+		wait = turn
+	}
+	a.turn = now.Add(wait + time.Duration(a.usual/b.rate*float64(time.Second)))
+	return wait, false
 }
 
 // spend takes ru request units from a range.
@@ -96,6 +114,10 @@ func (b *budget) spend(now time.Time, rangeID int, ru float64) {
 	a.mu.Lock()
 	a.refill(now, b.rate)
 	a.left -= ru
+	if a.usual == 0 {
+		a.usual = ru
+	}
+	a.usual += (ru - a.usual) / 8
 	a.mu.Unlock()
 }
 

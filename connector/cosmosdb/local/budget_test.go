@@ -99,6 +99,45 @@ func TestBudgetHoldsTheRate(t *testing.T) {
 	}
 }
 
+// Many clients that write at once, and come back when they are told to, all get
+// in within the attempts that SDKs make.
+func TestBudgetGivesTurns(t *testing.T) {
+	t.Parallel()
+	const clients, rate, cost, attempts = 150, 400, 5.6, 9
+	r := rand.New(rand.NewPCG(7, 3))
+	start := time.Unix(1000, 0)
+	b := newBudget(rate, 1, start)
+	due := make([]time.Time, clients)
+	for i := range due {
+		due[i] = start.Add(time.Duration(r.IntN(20)) * time.Millisecond)
+	}
+	tries := make([]int, clients)
+	var last time.Time
+	for waiting := clients; waiting > 0; {
+		next := -1
+		for i := range due {
+			if !due[i].IsZero() && (next < 0 || due[i].Before(due[next])) {
+				next = i
+			}
+		}
+		now := due[next]
+		wait, ok := b.admit(now, 0)
+		if ok {
+			b.spend(now, 0, cost)
+			due[next], last = time.Time{}, now
+			waiting--
+			continue
+		}
+		if tries[next]++; tries[next] > attempts {
+			t.Fatalf("client %d is refused %d times, with %d others still waiting after %v", next, tries[next], waiting-1, now.Sub(start))
+		}
+		due[next] = now.Add(wait + time.Duration(r.IntN(10))*time.Millisecond) // they are never punctual
+	}
+	if took, least := last.Sub(start), (clients*cost/rate-1)*float64(time.Second); took > time.Duration(2*least)+time.Second {
+		t.Errorf("it took %v, although %v would do", took, time.Duration(least))
+	}
+}
+
 func TestCharges(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
