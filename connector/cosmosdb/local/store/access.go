@@ -19,14 +19,23 @@ type Access struct {
 }
 
 // IndexScan reads items by the values that they have at an indexed path: those
-// without the path come first, as undefined, if Low allows it. Items whose path
-// leads through an array are given once per value.
+// without the path come first, as undefined, if Low allows it and the index has
+// them (see Container.IndexesUndefined: those of paths that are indexed by /*
+// have not). Items whose path leads through an array are given once per value.
+// Items with the same value are in the order of their effective partition keys
+// and ids.
+//
+// Of values longer than value.MaxKeyText an index knows the beginning. Values
+// that begin alike share a place in it: a scan gives all of them if it gives
+// one, even at an open bound, and in no particular order. Who reads compares the
+// item's own value.
 type IndexScan struct {
 	// Path is as in an indexing policy, without the final /?: "/type",
 	// "/a/b", "/tags/[]".
 	Path string
-	// Low and High are values in the index's own form (value.AppendKey); nil
-	// is no bound.
+	// Low and High are values in the index's own form (value.AppendKey), or
+	// of value.KindKeys and value.PrefixKeys; nil is no bound. An open bound
+	// must be a whole value's.
 	Low, High         []byte
 	LowOpen, HighOpen bool
 	Reverse           bool

@@ -66,7 +66,7 @@ func BenchmarkLarge(b *testing.B) {
 			}
 		}
 		b.ReportMetric(float64(time.Since(start).Microseconds())/reads, "us/by-createdAt")
-		start, used = time.Now(), cpu()
+		used = cpu()
 		it, err := w.c.Open(context.Background(), Access{})
 		if err != nil {
 			b.Fatal(err)

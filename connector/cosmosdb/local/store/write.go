@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"millrace/connector/cosmosdb/local/value"
 )
@@ -141,7 +142,7 @@ func (t *txn) former(old *stored) (f facts) {
 // view of the batch.
 func (t *txn) put(h *head, d *draft, epk, id string) (body []byte, err error) {
 	w := t.w
-	w.x.item = h.append(w.x.item[:0])
+	w.x.item = h.append(slices.Grow(w.x.item[:0], headSize+len(d.text)+systemSize))
 	w.x.item = append(w.x.item, d.text...)
 	w.x.item = appendSystem(w.x.item, h, &t.c.ridBytes, t.c.self)
 	w.key = appendItemKey(w.key[:0], t.c.number, epk, id)
