@@ -16,11 +16,11 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// serveEcho starts a server with a key whose item creation answers with the body
-// it got, without a store behind it.
-func serveEcho(tb testing.TB) *Server {
+// serveStore starts a server with a container c in a database db.
+func serveStore(tb testing.TB, o Options) *Server {
 	tb.Helper()
-	s, err := Start(tb.Context(), Options{DataDir: tb.TempDir(), Key: WellKnownKey, Throughput: unlimited})
+	o.DataDir = tb.TempDir()
+	s, err := Start(tb.Context(), o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -41,6 +41,14 @@ func serveEcho(tb testing.TB) *Server {
 	if _, err := s.known.createContainer(ctx, d, p, throughput{}); err != nil {
 		tb.Fatal(err)
 	}
+	return s
+}
+
+// serveEcho starts a server with a key whose item creation answers with the body
+// it got, without a store behind it.
+func serveEcho(tb testing.TB) *Server {
+	tb.Helper()
+	s := serveStore(tb, Options{Key: WellKnownKey, Throughput: unlimited})
 	s.table[opItemCreate] = func(c *call) error {
 		if err := c.admit(0); err != nil {
 			return err
