@@ -33,6 +33,7 @@ type bounds struct {
 	low, high []byte
 	lowOpen   bool
 	highOpen  bool
+	key       bool // it is a path of the partition key
 }
 
 // filter is what WHERE says of an item, as far as reading can make use of it.
@@ -58,12 +59,12 @@ func (p *Plan) access(indexed func(path string) bool) access {
 	c.collect(c.reads.Where, flt)
 	a.byPartition = p.partitions(&a, flt)
 	a.byID = a.ids(flt)
-	if len(a.reads) == 0 {
+	if len(a.reads) == 0 || a.byID {
 		return a
 	}
-	best := flt.best(indexed, a.byPartition || a.byID)
+	best := flt.best(indexed, a.byPartition)
 	orderPath := p.orderPath(indexed)
-	if orderPath != "" && !a.byPartition && !a.byID {
+	if orderPath != "" && !a.byPartition {
 		a.ordered = true
 		a.path = orderPath
 		a.scan(flt.at(orderPath), p.root.order[0].desc)
@@ -126,13 +127,13 @@ func (f *filter) at(path string) *bounds {
 }
 
 // best is the narrowest condition on an indexed path. pointsOnly leaves out
-// ranges, for which the reads are narrow enough without.
+// ranges and the partition key, for which the reads are narrow enough without.
 func (f *filter) best(indexed func(string) bool, pointsOnly bool) *bounds {
 	var best *bounds
 	rank := 0
 	for _, b := range f.paths {
 		r := b.rank()
-		if r > rank && (!pointsOnly || len(b.points) == 1) && indexed(b.path) {
+		if r > rank && (!pointsOnly || len(b.points) == 1 && !b.key) && indexed(b.path) {
 			best, rank = b, r
 		}
 	}
@@ -188,6 +189,7 @@ func keyRanges(def partition.Definition, flt *filter) (ranges []partition.Range,
 		if !known || len(values)*len(keys) > maxReads {
 			break
 		}
+		flt.bounds(path).key = true
 		var longer [][]any
 		for _, key := range keys {
 			for _, v := range values {
