@@ -21,6 +21,10 @@ type compiler struct {
 	// that part.
 	reads *sql.Query
 	alias string
+	// members are the names in each set of members, and set is the one that
+	// new names go to.
+	members [memberSets][]string
+	set     int
 	// dynamic counts what makes an expression more than a constant.
 	dynamic int
 }
@@ -232,6 +236,11 @@ func (c *compiler) member(e *sql.Member, s *scope) (expr, error) {
 		}
 		if at != nil {
 			c.dynamic++
+			if slot == c.container {
+				if set, i, ok := c.memberOf(names[0]); ok {
+					return memberPath(set, i, slot, names[1:]), nil
+				}
+			}
 			return path(slot, names), nil
 		}
 	}

@@ -15,6 +15,8 @@ type frame struct {
 	vars  []value.Value
 	stack []value.Value // arguments of the functions that are being called
 	now   time.Time
+	// members are those of the item at hand.
+	members [memberSets]memberSet
 	// memory is how many bytes a value made by the query may take, and held
 	// what subqueries hold at the moment.
 	memory, held int

@@ -167,7 +167,7 @@ type Plan struct {
 // Compile checks a query's meaning and makes it ready to run. Errors are
 // *sql.SyntaxError. The query must not change as long as the plan is in use.
 func Compile(q *sql.Query, o Options) (*Plan, error) {
-	c := &compiler{options: o.withDefaults(), container: -1}
+	c := &compiler{options: o.withDefaults(), container: -1, set: otherMembers}
 	root, err := c.selection(q, &scope{}, true)
 	if err != nil {
 		return nil, err

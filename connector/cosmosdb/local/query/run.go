@@ -50,6 +50,9 @@ func (p *Plan) Run(ctx context.Context, source Source) (*Page, error) {
 		vars: make([]value.Value, p.compiler.vars), now: p.options.Now, memory: p.options.Memory,
 		items: r.items, tick: r.tick,
 	}
+	for i, names := range p.compiler.members {
+		r.frame.members[i] = memberSet{names: names, values: make([]value.Value, len(names))}
+	}
 	stats := &r.page.Stats
 	stats.Index, stats.ByID, stats.ByPartition = r.access.path, r.access.byID, r.access.byPartition
 	switch s := p.root; {
@@ -130,6 +133,9 @@ func (r *run) walk(it store.Iterator, yield func() bool) bool {
 		r.position = append(r.position[:0], it.Position()...)
 		r.results = 0
 		r.frame.vars[container] = value.Trusted(item)
+		for i := range r.frame.members {
+			r.frame.members[i].loaded = false
+		}
 		if !r.tick() || !yield() {
 			return false
 		}

@@ -60,7 +60,11 @@ func (c *compiler) selection(q *sql.Query, outer *scope, container bool) (*selec
 	}
 	if q.Where != nil {
 		var err error
-		if s.where, err = c.expr(q.Where, row); err != nil {
+		set := c.set
+		c.set = filterMembers
+		s.where, err = c.expr(q.Where, row)
+		c.set = set
+		if err != nil {
 			return nil, err
 		}
 	}
