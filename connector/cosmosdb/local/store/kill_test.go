@@ -64,7 +64,7 @@ func child(dir string) error {
 	go func() { failed <- watch(ctx, c, say) }()
 	go func() {
 		for i := 0; ; i++ {
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond)
 			p := c.Properties()
 			p.Indexing = json.RawMessage(killPolicies[i%2])
 			if err := s.ReplaceContainer(ctx, c, p, ""); err != nil {
@@ -200,7 +200,7 @@ func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	all := &said{}
 	for round := range 10 {
-		runAndKill(t, dir, all, 20+rand.IntN(400))
+		runAndKill(t, dir, all, 10+rand.IntN(150))
 		s, err := Open(dir, Options{})
 		if err != nil {
 			t.Fatal(err)

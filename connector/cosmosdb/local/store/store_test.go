@@ -211,7 +211,7 @@ func TestConcurrent(t *testing.T) {
 	w := newWorld(t, sampleProperties(), 2)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	const writers, each = 4, 150
+	const writers, each = 4, 60
 	var writing, following sync.WaitGroup
 	for n := range w.c.Ranges() {
 		following.Go(func() {
