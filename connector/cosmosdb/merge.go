@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"millrace/connector"
 )
@@ -158,7 +159,7 @@ func compare(a, b []byte) int {
 		}
 		return 0
 	case 4:
-		return bytes.Compare([]byte(unquote(a[1:len(a)-1])), []byte(unquote(b[1:len(b)-1])))
+		return strings.Compare(textOf(a), textOf(b))
 	case 2:
 		return bytes.Compare(a[:1], b[:1]) // f before t
 	}

@@ -131,6 +131,14 @@ func unquote(s []byte) string {
 	return text
 }
 
+// textOf is the text of a JSON string.
+func textOf(v []byte) string {
+	if len(v) < 2 {
+		return ""
+	}
+	return unquote(v[1 : len(v)-1])
+}
+
 // cellOf is a JSON value as a cell: arrays and objects stay JSON text.
 func cellOf(v []byte) any {
 	if len(v) == 0 {
@@ -142,7 +150,7 @@ func cellOf(v []byte) any {
 	case 't', 'f':
 		return v[0] == 't'
 	case '"':
-		return unquote(v[1 : len(v)-1])
+		return textOf(v)
 	case '{', '[':
 		return string(v)
 	}
