@@ -144,9 +144,13 @@ func (r *physical) acknowledge(lsn int64) {
 	}
 }
 
-// ID is the container's id, RID its resource id, Self its link.
-func (c *Container) ID() string   { return c.id }
-func (c *Container) RID() string  { return c.rid }
+// ID is the container's id.
+func (c *Container) ID() string { return c.id }
+
+// RID is the container's resource id.
+func (c *Container) RID() string { return c.rid }
+
+// Self is the container's link by resource ids, with a slash at its end.
 func (c *Container) Self() string { return c.self }
 
 // ETag is the etag of the container's settings, with its quotes.
