@@ -162,6 +162,59 @@ func BenchmarkEmptyPath(b *testing.B) {
 	}
 }
 
+// BenchmarkUpsert is all of an upsert of a new item of 1 KB with three indexed
+// paths and a unique key, one per request, through 16 connections.
+func BenchmarkUpsert(b *testing.B) {
+	s := serveStore(b, Options{Key: WellKnownKey, Throughput: unlimited})
+	wanted, f := parseSettings([]byte(`{"id":"e","partitionKey":{"paths":["/deviceId"]},"uniqueKeyPolicy":{"uniqueKeys":[{"paths":["/eventId"]}]},
+		"indexingPolicy":{"includedPaths":[{"path":"/type/?"},{"path":"/deviceId/?"},{"path":"/createdAt/?"}],"excludedPaths":[{"path":"/*"}]}}`))
+	if f != nil {
+		b.Fatal(f)
+	}
+	p, err := wanted.properties()
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := s.known.database("db")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := s.known.createContainer(b.Context(), d, p, throughput{manual: 40000}); err != nil {
+		b.Fatal(err)
+	}
+	date := time.Now().UTC().Format(http.TimeFormat)
+	token := sign(WellKnownKey, "POST", "docs", "dbs/db/colls/e", date)
+	filler := string(bytes.Repeat([]byte("x"), 800))
+	const conns = 16
+	clients := make([]*client, conns)
+	for i := range clients {
+		clients[i] = dial(b, s, nil)
+	}
+	before := cpu()
+	b.ReportAllocs()
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for i, c := range clients {
+		wg.Go(func() {
+			for n := range (b.N + i) / conns {
+				device := fmt.Sprintf("contoso://device-id-%d", (n*conns+i)%1000)
+				body := fmt.Sprintf(`{"id":"%d-%d","eventId":"%d-%d","deviceId":"%s","type":"CO2","createdAt":"2026-03-04T05:06:07.%06dZ","filler":"%s"}`,
+					i, n, i, n, device, n%1e6, filler)
+				c.request = fmt.Appendf(c.request[:0], "POST /dbs/db/colls/e/docs HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\nAuthorization: %s\r\n"+
+					"X-Ms-Date: %s\r\nX-Ms-Documentdb-Is-Upsert: true\r\nPrefer: return=minimal\r\nX-Ms-Documentdb-Partitionkey: [\"%s\"]\r\n\r\n%s",
+					s.HostPort(), len(body), token, date, device, body)
+				if status, err := c.do(); err != nil || status != "201" {
+					b.Error(status, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "upserts/s")
+	b.ReportMetric(float64(cpu()-before)/float64(time.Microsecond)/float64(b.N), "cpu-us/op")
+}
+
 // BenchmarkHandler is the same without the network and reading HTTP.
 func BenchmarkHandler(b *testing.B) {
 	s := serveEcho(b)
