@@ -315,3 +315,33 @@ func (w *idempotentWalk) formerWrites() {
 		w.Fatalf("the former owner writes: %v", err)
 	}
 }
+
+// RunLossyStore checks what of the contract of an idempotent store holds when
+// its service loses answers: events that were stored without an answer count as
+// there already, so nothing is asked of how many are new.
+func RunLossyStore(t *testing.T, features StoreFeatures, factory StoreFactory) {
+	for name, test := range map[string]func(*testing.T, *storeSuite){
+		"RoundTrip":       testLossyRoundTrip,
+		"DisjointWriters": testStoreDisjointWriters,
+		"SameWriters":     testIdempotentSameWriters,
+		"CancelledMidway": testStoreCancelledMidway,
+		"RandomizedRetry": testIdempotentRandom,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &storeSuite{T: t, ctx: testContext(t), features: features, open: factory(t)}
+			t.Cleanup(s.closeAll)
+			test(t, s)
+		})
+	}
+}
+
+func testLossyRoundTrip(t *testing.T, s *storeSuite) {
+	st := s.worker()
+	u := s.unit(0, 0, 1000)
+	r, err := writeOn(s.ctx, st, u)
+	if err != nil || r.Stored+r.Duplicates != len(u.Results) {
+		t.Fatalf("Write: %+v, %v", r, err)
+	}
+	s.same(st, u.Results)
+}

@@ -171,6 +171,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 // tries is how often what may pass is tried before the caller hears of it.
 const tries = 5
 
+// firstLook tells the error of the SDK's first look at the account, which it
+// takes before the client's first request and once. It keeps only the text of
+// what went wrong (v1.4.1); the next request, which goes without, shows it.
+func firstLook(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "failed to retrieve account properties")
+}
+
 // repeat runs an administrative step, or one page of a reading, until it
 // succeeds, fails for good, or has been tried often enough. Throttling does not
 // count as a try. Before the service was reached for the first time a
@@ -178,6 +185,9 @@ const tries = 5
 func (a *account) repeat(ctx context.Context, doing string, throttled func(), step func() error) error {
 	for n := 1; ; n++ {
 		err := step()
+		if firstLook(err) {
+			err = step()
+		}
 		if err == nil {
 			a.answered()
 			return nil

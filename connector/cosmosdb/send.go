@@ -111,6 +111,9 @@ func (b *burst) send(ctx context.Context, r *request) error {
 		stamped := time.Now()
 		r.stamp(stamped.UnixMicro())
 		v := s.try(ctx, r)
+		if firstLook(v.err) {
+			v = s.try(ctx, r)
+		}
 		s.usage.requests.Add(1)
 		s.usage.charge(v.charge)
 		if v.err == nil {
