@@ -157,10 +157,21 @@ func TestMetadataThroughTheGoClient(t *testing.T) {
 	}
 	_, err = c.ReadThroughput(ctx, nil)
 	failsWith(t, err, 404)
+	if _, err := db.Delete(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Read(ctx, nil)
+	failsWith(t, err, 404)
+}
 
-	// Settings come back, and may be replaced by themselves.
+// Settings come back, and may be replaced by themselves.
+func TestContainersThroughTheGoClient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ctx, db := soon(t), w.db
+	w.container(t, "c", shape{})
 	ttl := int32(3600)
-	props = azcosmos.ContainerProperties{ID: "full", PartitionKeyDefinition: azcosmos.PartitionKeyDefinition{Paths: []string{"/deviceId"}, Version: 2},
+	props := azcosmos.ContainerProperties{ID: "full", PartitionKeyDefinition: azcosmos.PartitionKeyDefinition{Paths: []string{"/deviceId"}, Version: 2},
 		DefaultTimeToLive: &ttl, UniqueKeyPolicy: &azcosmos.UniqueKeyPolicy{UniqueKeys: []azcosmos.UniqueKey{{Paths: []string{"/eventId"}}}},
 		IndexingPolicy: &azcosmos.IndexingPolicy{Automatic: true, IndexingMode: azcosmos.IndexingModeConsistent,
 			IncludedPaths: []azcosmos.IncludedPath{{Path: "/type/?"}, {Path: "/deviceId/?"}, {Path: "/createdAt/?"}},
@@ -188,7 +199,8 @@ func TestMetadataThroughTheGoClient(t *testing.T) {
 	if err != nil || *replaced.ContainerProperties.DefaultTimeToLive != 7200 {
 		t.Errorf("replaced: %v, %+v", err, replaced.ContainerProperties)
 	}
-	if tp, err = full.ReplaceThroughput(ctx, azcosmos.NewManualThroughputProperties(1500), nil); err != nil {
+	tp, err := full.ReplaceThroughput(ctx, azcosmos.NewManualThroughputProperties(1500), nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if ru, ok := tp.ThroughputProperties.ManualThroughput(); !ok || ru != 1500 {
@@ -211,9 +223,6 @@ func TestMetadataThroughTheGoClient(t *testing.T) {
 	if _, err := full.Delete(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Delete(ctx, nil); err != nil {
-		t.Fatal(err)
-	}
-	_, err = c.Read(ctx, nil)
+	_, err = full.Read(ctx, nil)
 	failsWith(t, err, 404)
 }
