@@ -49,15 +49,12 @@ type filter struct {
 // the index that gives the order, then the index with the narrowest condition,
 // then everything.
 func (p *Plan) access(indexed func(path string) bool) access {
-	c, o := p.compiler, p.options
-	base := []store.Access{{Low: o.Low, High: o.High}}
-	a := access{reads: base}
-	if c.reads == nil || c.alias == "" {
+	a := access{reads: []store.Access{{Low: p.options.Low, High: p.options.High}}}
+	flt := p.filter
+	if flt == nil {
 		return a
 	}
-	flt := &filter{values: map[string][]value.Value{}}
-	c.collect(c.reads.Where, flt)
-	a.byPartition = p.partitions(&a, flt)
+	a.byPartition = p.partitions(&a)
 	a.byID = a.ids(flt)
 	if len(a.reads) == 0 || a.byID {
 		return a
@@ -157,13 +154,12 @@ func (b *bounds) rank() int {
 }
 
 // partitions narrows the reads to the logical partitions that WHERE names.
-func (p *Plan) partitions(a *access, flt *filter) bool {
-	ranges, ok := keyRanges(p.options.Definition, flt)
-	if !ok || len(ranges) > maxReads {
+func (p *Plan) partitions(a *access) bool {
+	if !p.named || len(p.ranges) > maxReads {
 		return false
 	}
 	var reads []store.Access
-	for _, r := range ranges {
+	for _, r := range p.ranges {
 		low, high := max(r.Low, p.options.Low), min(r.High, p.options.High)
 		if low < high {
 			reads = append(reads, store.Access{Low: low, High: high})

@@ -105,14 +105,7 @@ func (i *PartitionedInfo) Unsupported(features string) error {
 // queryRanges are the ranges that WHERE leaves.
 func (p *Plan) queryRanges() []QueryRange {
 	all := []QueryRange{{Min: "", Max: partition.End, MinInclusive: true}}
-	c := p.compiler
-	if c.reads == nil || c.alias == "" {
-		return all
-	}
-	flt := &filter{values: map[string][]value.Value{}}
-	c.collect(c.reads.Where, flt)
-	found, ok := keyRanges(p.options.Definition, flt)
-	if !ok || len(found) == 0 {
+	if !p.named || len(p.ranges) == 0 {
 		return all
 	}
 	complete := true
@@ -122,11 +115,11 @@ func (p *Plan) queryRanges() []QueryRange {
 			return all
 		}
 		path, _ := policyPath(names)
-		_, known := flt.values[path]
+		_, known := p.filter.values[path]
 		complete = complete && known
 	}
-	ranges := make([]QueryRange, len(found))
-	for i, r := range found {
+	ranges := make([]QueryRange, len(p.ranges))
+	for i, r := range p.ranges {
 		ranges[i] = QueryRange{Min: r.Low, Max: r.High, MinInclusive: true}
 		if complete {
 			ranges[i].Max, ranges[i].MaxInclusive = r.Low, true

@@ -155,13 +155,19 @@ const (
 	codeOrderGroups = "SC2103" // ORDER BY with GROUP BY
 )
 
-// Plan is a compiled query. It can be run several times, one after the other.
+// Plan is a compiled query. It is immutable and safe for concurrent use.
 type Plan struct {
 	query   *sql.Query
 	options Options
 	root    *selection
 	// compiler knows what the query reads, for choosing how.
 	compiler *compiler
+	// filter is what WHERE says of the items that are read, nil if the query
+	// does not read them as they are, and ranges the logical partitions that
+	// it names; named is false if it names none.
+	filter *filter
+	ranges []partition.Range
+	named  bool
 }
 
 // Compile checks a query's meaning and makes it ready to run. Errors are
@@ -172,5 +178,11 @@ func Compile(q *sql.Query, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plan{query: q, options: c.options, root: root, compiler: c}, nil
+	p := &Plan{query: q, options: c.options, root: root, compiler: c}
+	if c.reads != nil && c.alias != "" {
+		p.filter = &filter{values: map[string][]value.Value{}}
+		c.collect(c.reads.Where, p.filter)
+		p.ranges, p.named = keyRanges(c.options.Definition, p.filter)
+	}
+	return p, nil
 }

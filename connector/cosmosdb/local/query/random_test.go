@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -193,10 +194,14 @@ func (q query) agree(a, b []string) bool {
 	return slices.Equal(a, b)
 }
 
+var moreRounds = flag.Int("rounds", 1, "how many times as many rounds of random queries to run")
+
+func rounds(n int) int { return n * *moreRounds }
+
 // However a query is read, and in pages of whatever size, it gives the same.
 func TestIndexesAndPagesChangeNothing(t *testing.T) {
 	t.Parallel()
-	for round := range 40 {
+	for round := range rounds(20) {
 		seed := uint64(round)
 		g := generator{rand.New(rand.NewPCG(seed, 1))}
 		c := newContainer(t, g.items(60)...)
@@ -204,7 +209,7 @@ func TestIndexesAndPagesChangeNothing(t *testing.T) {
 		indexed.indexed = everyPath
 		some := *c
 		some.indexed = func(path string) bool { return path == "/n" || path == "/s" || path == "/t/[]" }
-		for range 40 {
+		for range 25 {
 			q := g.query()
 			want := all(t, c, q.text, Options{})
 			for _, source := range []*container{c, &indexed, &some} {
@@ -230,7 +235,7 @@ func TestIndexesAndPagesChangeNothing(t *testing.T) {
 // others come and go between the pages.
 func TestPagesBearWithChanges(t *testing.T) {
 	t.Parallel()
-	for round := range 30 {
+	for round := range rounds(30) {
 		g := generator{rand.New(rand.NewPCG(uint64(round), 2))}
 		c := newContainer(t, g.items(80)...)
 		if g.IntN(2) == 0 {
