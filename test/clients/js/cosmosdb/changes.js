@@ -2,13 +2,13 @@
 "use strict";
 
 const { ChangeFeedMode, ChangeFeedStartFrom } = require("@azure/cosmos");
-const { assert, check, connect, container, databaseId, devices, fourRanges, range, sleep } = require("./checks.js");
+const { assert, check, connect, container, databaseId, devices, fill, fourRanges, range, sleep } = require("./checks.js");
 
 const doc = (i, n = i) => ({ id: `${i}`, deviceId: devices[i % devices.length], n });
 
 async function full(id, n = 60) {
   const c = await container(id, {}, { offerThroughput: fourRanges });
-  await Promise.all(range(n).map((i) => c.items.create(doc(i))));
+  await fill(c, range(n).map((i) => doc(i)));
   return c;
 }
 

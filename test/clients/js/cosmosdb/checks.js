@@ -41,6 +41,14 @@ async function container(id, definition = {}, options = { offerThroughput: 10000
   return (await db.containers.create(body, options)).container;
 }
 
+// fill creates documents, in a batch for each device.
+async function fill(c, docs) {
+  await Promise.all(devices.map((device) => {
+    const mine = docs.filter((d) => d.deviceId === device);
+    return c.items.batch(mine.map((resourceBody) => ({ operationType: "Create", resourceBody })), device);
+  }));
+}
+
 // fails asserts that a promise is rejected with the code, and returns the error.
 async function fails(promise, code, pattern, substatus) {
   let value;
@@ -81,6 +89,6 @@ async function pages(iterator) {
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 
 module.exports = {
-  assert, check, closing, connect, connection, container, database, databaseId, devices, fails, fourRanges, need, pages, parts,
+  assert, check, closing, connect, connection, container, database, databaseId, devices, fails, fill, fourRanges, need, pages, parts,
   plain, range, sleep, sorted,
 };

@@ -1,7 +1,7 @@
 // Results in pages: their sizes, continuation by other clients, feed ranges.
 "use strict";
 
-const { assert, check, connect, container, databaseId, devices, fails, fourRanges, pages, range } = require("./checks.js");
+const { assert, check, connect, container, databaseId, devices, fails, fill, fourRanges, pages, range } = require("./checks.js");
 
 const count = 240;
 const doc = (i) => ({ id: `${i}`, deviceId: devices[i % devices.length], n: i, half: 1 + Math.floor(i / 2), group: `g${i % 5}` });
@@ -10,7 +10,7 @@ let filled;
 function full(client) {
   filled ??= (async () => {
     const c = await container("pages", {}, { offerThroughput: fourRanges });
-    await Promise.all(range(count).map((i) => c.items.create(doc(i))));
+    await fill(c, range(count).map(doc));
   })();
   return filled.then(() => (client ?? connect()).database(databaseId).container("pages"));
 }

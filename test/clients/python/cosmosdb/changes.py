@@ -3,7 +3,7 @@
 import datetime
 import time
 
-from cosmosdb.checks import DEVICES, FOUR_RANGES, check, fails
+from cosmosdb.checks import DEVICES, FOUR_RANGES, check, fails, fill
 from runner import equal
 
 
@@ -13,8 +13,7 @@ def doc(i, n=None):
 
 def full(sdk, name, n=60):
     c = sdk.container(name, FOUR_RANGES)
-    for i in range(n):
-        c.create_item(doc(i))
+    fill(c, [doc(i) for i in range(n)])
     return c
 
 

@@ -129,6 +129,14 @@ def check(name, seconds=60):
     return add
 
 
+def fill(container, docs):
+    """Creates documents, in a batch for each device."""
+    for device in DEVICES:
+        mine = [("create", (d,)) for d in docs if d["deviceId"] == device]
+        if mine:
+            container.execute_item_batch(mine, device)
+
+
 def fails(status, function, *args, pattern="", sub_status=None, **options):
     """Asserts that a call, or going through what it gives, fails with a status."""
     try:

@@ -6,7 +6,7 @@ import urllib.request
 from azure.core.exceptions import AzureError
 from azure.cosmos import PartitionKey
 
-from cosmosdb.checks import DEVICES, FOUR_RANGES, check, fails
+from cosmosdb.checks import DEVICES, FOUR_RANGES, check, fails, fill
 from runner import equal, fails as raises, need
 
 
@@ -24,8 +24,7 @@ def _(sdk):
     db = sdk.connect(need("COSMOSDB_RESTARTED")).create_database(f"restart-{sdk.kind}")
     c = db.create_container("c", PartitionKey(path="/deviceId"), offer_throughput=FOUR_RANGES,
                             unique_key_policy={"uniqueKeys": [{"paths": ["/n"]}]})
-    for i in range(60):
-        c.create_item(doc(i))
+    fill(c, [doc(i) for i in range(60)])
     c.delete_item("7", doc(7)["deviceId"])
     etag = c.patch_item("8", doc(8)["deviceId"], [{"op": "set", "path": "/text", "value": "patched"}])["_etag"]
 
@@ -42,7 +41,7 @@ def _(sdk):
     changed, place = feed(start_time="Beginning")
     equal(len(changed), 59)
     control("stop")
-    raises((AzureError, OSError), "", c.read_item, "8", doc(8)["deviceId"], timeout=3)
+    raises((AzureError, OSError), "", c.read_item, "8", doc(8)["deviceId"], timeout=1)
     control("start")
 
     read = c.read_item("8", doc(8)["deviceId"])
