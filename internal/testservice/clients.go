@@ -1,6 +1,9 @@
 package testservice
 
-import "testing"
+import (
+	"os/exec"
+	"testing"
+)
 
 // Node returns the program of Node, and the folder of the packages that
 // test/clients/js names, which NODE_PATH has to name for a program to find them.
@@ -14,4 +17,15 @@ func Node(t testing.TB) (program, modules string) {
 func Python(t testing.TB) (program string) {
 	t.Helper()
 	return require(t, "MILLRACE_TEST_PYTHON")
+}
+
+// Java returns the class path of the packages that test/clients/java names. The
+// program java itself is on the PATH.
+func Java(t testing.TB) (classpath string) {
+	t.Helper()
+	classpath = require(t, "MILLRACE_TEST_JAVA_CP")
+	if _, err := exec.LookPath("java"); err != nil {
+		Absent(t, "java is missing: run `make services`")
+	}
+	return classpath
 }

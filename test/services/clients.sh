@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The official clients in other languages, which tests drive: packages for Node
-# and a virtual environment for Python, in the versions that test/clients pins.
+# The official clients in other languages, which tests drive: packages for Node,
+# a virtual environment for Python and jars for Java, in the versions that
+# test/clients pins.
 #
 #   clients.sh install   install what is missing or has another version; harmless
 #                        if all is there
@@ -9,7 +10,7 @@
 #
 # Everything lives in .services/clients; where it is, is written for tests to
 # .services/clients.env as KEY=value lines. What is missing of the languages
-# themselves (Node, npm, Python with venv) is installed on Debian when root.
+# themselves (Node, npm, Python with venv, Java, Maven) is installed on Debian when root.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -96,13 +97,30 @@ install_python() {
 	cp "$clients/python/requirements.txt" "$python/.complete"
 }
 
+java=$home/java
+java_complete() { [ -f "$java/.complete" ] && cmp -s "$clients/java/pom.xml" "$java/.complete"; }
+
+install_java() {
+	java_complete && return
+	need openjdk-17-jre-headless java -version
+	need maven mvn --version
+	echo "clients: fetching the packages for Java" >&2
+	rm -rf "$java"
+	mvn -q -B -f "$clients/java/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+		-DoutputDirectory="$java" >"$home/maven.log" 2>&1 ||
+		die "Maven cannot fetch the packages, see $home/maven.log"
+	cp "$clients/java/pom.xml" "$java/.complete"
+}
+
 install() {
 	install_js
 	install_python
+	install_java
 	cat >"$envfile" <<-END
 		MILLRACE_TEST_NODE=$(node_path)
 		MILLRACE_TEST_NODE_MODULES=$js/node_modules
 		MILLRACE_TEST_PYTHON=$python/bin/python
+		MILLRACE_TEST_JAVA_CP=$java/*
 	END
 	echo "clients: installed"
 }
@@ -112,7 +130,7 @@ exec 9>"$services/clients.lock"
 flock 9
 case ${1:-} in
 install) install ;;
-status) if js_complete && python_complete && [ -f "$envfile" ]; then echo "clients: installed"; else echo "clients: not installed"; exit 1; fi ;;
+status) if js_complete && python_complete && java_complete && [ -f "$envfile" ]; then echo "clients: installed"; else echo "clients: not installed"; exit 1; fi ;;
 clean) rm -rf "$home" "$envfile" && echo "clients: deleted" ;;
 *) die "usage: clients.sh install|status|clean" ;;
 esac

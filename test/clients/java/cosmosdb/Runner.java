@@ -1,3 +1,5 @@
+package cosmosdb;
+
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.ArrayDeque;
@@ -16,8 +18,8 @@ import java.util.regex.Pattern;
  * "FAIL NAME: DETAIL". The last line is "done N", so that what ended early is
  * not taken for what passed.
  */
-public final class Runner {
-    public interface Work {
+final class Runner {
+    interface Work {
         void run() throws Exception;
     }
 
@@ -28,7 +30,7 @@ public final class Runner {
 
     private Runner() {}
 
-    public static String need(String name) {
+    static String need(String name) {
         String value = System.getenv(name);
         if (value == null || value.isEmpty()) {
             System.err.println(name + " is not set");
@@ -37,28 +39,28 @@ public final class Runner {
         return value;
     }
 
-    public static void check(String name, Work work) {
+    static void check(String name, Work work) {
         check(name, 60, work);
     }
 
     /** Adds a check that may take so many seconds. */
-    public static void check(String name, int seconds, Work work) {
+    static void check(String name, int seconds, Work work) {
         checks.add(new Check(name, seconds, work));
     }
 
     /** Has something closed when the check is over. */
-    public static synchronized <T extends AutoCloseable> T closing(T client) {
+    static synchronized <T extends AutoCloseable> T closing(T client) {
         closers.push(client);
         return client;
     }
 
-    public static void equal(Object got, Object want, String what) {
+    static void equal(Object got, Object want, String what) {
         if (!Objects.equals(got, want)) {
             throw new AssertionError(what + ": " + brief(got) + ", want " + brief(want));
         }
     }
 
-    public static void holds(boolean condition, String otherwise) {
+    static void holds(boolean condition, String otherwise) {
         if (!condition) {
             throw new AssertionError(otherwise);
         }
@@ -96,7 +98,7 @@ public final class Runner {
     }
 
     /** Runs the checks whose names have the pattern, all if it is null, and ends the program. */
-    public static void runAll(String pattern) {
+    static void runAll(String pattern) {
         Pattern only = Pattern.compile(pattern == null ? "" : pattern);
         int ran = 0;
         int failed = 0;
