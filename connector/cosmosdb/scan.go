@@ -64,7 +64,7 @@ func (s *Store) ranges(ctx context.Context) ([]keyRange, error) {
 	}
 	ranges, err := parseRanges(e.body)
 	if err != nil {
-		return nil, fmt.Errorf("Cosmos DB at %s: %s: %w", s.account.host, doing, err)
+		return nil, fmt.Errorf("asking Cosmos DB at %s: %s: %w", s.account.host, doing, err)
 	}
 	return ranges, nil
 }
