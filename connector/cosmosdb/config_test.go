@@ -161,3 +161,24 @@ func (l *logged) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	return l.Buffer.Write(p)
 }
+
+// TestEntraID: without a connection string the endpoint counts, and nothing is
+// asked of anybody before the store is used.
+func TestEntraID(t *testing.T) {
+	t.Parallel()
+	c := cosmosdb.NewConfig()
+	c.Endpoint = "https://name.documents.azure.com:443/"
+	if problems := c.Validate(); problems != nil || c.Address() != c.Endpoint {
+		t.Errorf("%v, address %s", problems, c.Address())
+	}
+	s := open(t, c, env("r1"))
+	defer s.Close()
+	if got := s.Describe(); got != "Cosmos DB name.documents.azure.com:443, container streaming/events-r1" {
+		t.Errorf("described as %q", got)
+	}
+	var hinted *connector.Hinted
+	c.Endpoint = ""
+	if _, err := c.Open(t.Context(), env("")); !errors.As(err, &hinted) {
+		t.Errorf("without any address: %v", err)
+	}
+}
