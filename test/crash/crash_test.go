@@ -46,6 +46,8 @@ type scene struct {
 	rng   *rand.Rand
 	args  []string
 	kills int
+	// pause is the longest time between two kills.
+	pause time.Duration
 }
 
 // overKafka reads from Kafka.
@@ -75,8 +77,11 @@ func (s *scene) overEventHubs() *scene {
 func (s *scene) overKafkaEndpoint() *scene {
 	hubs := s.eventHubs(0)
 	s.env = append(s.env, "EVENTHUBS_CONNECTION_STRING="+kafkahub.AddressOf(hubs.Address(), hubs.Endpoints(hubs.Namespaces()[0]).Kafka))
-	s.args = append(s.args, "--set", "ingest.throughputUnits=0")
-	return s.inGroup()
+	// The endpoint, like the service, misses no member sooner than after 6 s,
+	// and a group waits for the missing: there must be time to work in between.
+	s.args = append(s.args, "--set", "ingest.throughputUnits=0", "--set", "ingest.sessionTimeout=6s", "--set", "ingest.rebalanceTimeout=6s")
+	s.kills, s.pause = s.kills/3, 12*time.Second
+	return s
 }
 
 func (s *scene) eventHubs(kafkaPort int) *emulator.Server {
@@ -97,7 +102,7 @@ func newScene(t *testing.T, solution string, env ...string) *scene {
 	}
 	t.Logf("seed %d", n)
 	dir := filepath.Join(t.TempDir(), "data")
-	return &scene{t: t, bin: bin, dir: dir, rng: rand.New(rand.NewPCG(n, 7)), kills: *kills,
+	return &scene{t: t, bin: bin, dir: dir, rng: rand.New(rand.NewPCG(n, 7)), kills: *kills, pause: 4 * time.Second,
 		env: append(os.Environ(), env...),
 		// A name of its own: the database may hold an earlier run's tables.
 		args: []string{solution, "--run", fmt.Sprintf("crash%d-%d", os.Getpid(), n), "--data-dir", dir}}
@@ -174,7 +179,7 @@ func (s *scene) run(n int, rate, events string) *report.Report {
 	for i := range s.kills {
 		// Long enough, now and then, for a worker to start, to wait until
 		// the group misses the one before, and to work.
-		time.Sleep(time.Duration(s.rng.IntN(4000)) * time.Millisecond)
+		time.Sleep(time.Duration(s.rng.Int64N(int64(s.pause))))
 		victim := s.rng.IntN(n)
 		workers[victim].kill(t)
 		if i%10 == 9 {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
@@ -91,6 +92,9 @@ func (c *Config) Validate() []error {
 	}
 	if c.ThroughputUnits < 0 || c.ThroughputUnits > maxUnits {
 		problems = append(problems, fmt.Errorf("throughputUnits: must be between 0 and %d, is %d", maxUnits, c.ThroughputUnits))
+	}
+	if c.SessionTimeout.D() < 6*time.Second {
+		problems = append(problems, fmt.Errorf("sessionTimeout: must be at least 6s, which is the service's least, is %s", c.SessionTimeout))
 	}
 	return problems
 }

@@ -67,6 +67,7 @@ func TestProblems(t *testing.T) {
 		"port":       {func(c *Config) { c.ConnectionString = azure + ";KafkaEndpoint=h:70000" }, "connectionString: KafkaEndpoint"},
 		"hub":        {func(c *Config) { c.Hub = "a b" }, "hub: "},
 		"partitions": {func(c *Config) { c.Partitions = 0 }, "partitions: "},
+		"session":    {func(c *Config) { c.SessionTimeout = connector.Duration(time.Second) }, "sessionTimeout: must be at least 6s"},
 		"units":      {func(c *Config) { c.ThroughputUnits = 41 }, "throughputUnits: "},
 	} {
 		c := NewConfig()
