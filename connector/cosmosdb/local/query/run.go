@@ -65,7 +65,7 @@ func (p *Plan) Run(ctx context.Context, source Source) (*Page, error) {
 	case s.distinct && len(s.order) > 0 && !s.orderOfDistinct():
 		stats.Sorted = true
 		r.buffered()
-	case s.distinct, len(s.order) > 1, len(s.order) == 1 && !r.access.ordered:
+	case s.distinct, len(s.order) > 1, len(s.order) == 1 && (!r.access.ordered || isOrderPart(p.query)):
 		stats.Sorted = true
 		r.selecting(r.offerRow)
 	case p.compiler.container < 0 || s.sources[0].sub != nil && !s.sources[0].sub.streams():

@@ -2,9 +2,11 @@ package query
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"math"
 	"slices"
+	"strings"
 
 	"millrace/connector/cosmosdb/local/value"
 )
@@ -174,21 +176,48 @@ func (s *selection) firstKey(f *frame) int {
 }
 
 // appendPlace appends where the current row is, so that rows with the same keys
-// stay apart and in the order of reading.
+// stay apart and in the order of reading; or of their _rid, if a client sorts
+// the parts of several ranges: it resumes by the last item's keys and _rid.
 func (r *run) appendPlace(key []byte) []byte {
 	from := len(key)
+	number, ok := uint64(0), false
+	if isOrderPart(r.plan.query) {
+		number, ok = itemNumber(r.frame.vars[r.plan.compiler.container])
+	}
+	if ok {
+		key = binary.BigEndian.AppendUint64(key, number)
+	} else {
+		key = r.appendPosition(key)
+	}
+	if r.plan.root.order[0].desc { // as an index has them that is read backwards
+		complement(key[from:])
+	}
+	r.results++
+	return binary.BigEndian.AppendUint32(key, uint32(r.results))
+}
+
+func (r *run) appendPosition(key []byte) []byte {
 	key = binary.BigEndian.AppendUint16(key, uint16(r.read))
 	for _, b := range r.position {
 		if key = append(key, b); b == 0 {
 			key = append(key, 0xFF)
 		}
 	}
-	key = append(key, 0, 1)
-	if r.plan.root.order[0].desc { // as an index has them that is read backwards
-		complement(key[from:])
+	return append(key, 0, 1)
+}
+
+// itemNumber is what clients compare of the _rid of items: the number behind the
+// container's part, little-endian.
+func itemNumber(item value.Value) (uint64, bool) {
+	rid, ok := item.Get("_rid").AsString()
+	if !ok {
+		return 0, false
 	}
-	r.results++
-	return binary.BigEndian.AppendUint32(key, uint32(r.results))
+	raw, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(rid, "-", "/"))
+	if err != nil || len(raw) != 16 {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(raw[8:]), true
 }
 
 // offerGroup takes the current row into its group, if that is among the
