@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -201,6 +202,7 @@ func report(t *testing.T, r io.Reader) (checked, failed, done int) {
 // time: clients wait more than they work.
 func matrix(t *testing.T, parts []string, env []string, program string, args ...string) {
 	t.Helper()
+	lookAtPrograms(t)
 	var ran atomic.Int64
 	t.Run("matrix", func(t *testing.T) {
 		for _, part := range parts {
@@ -212,6 +214,22 @@ func matrix(t *testing.T, parts []string, env []string, program string, args ...
 	})
 	if ran.Load() == 0 {
 		t.Errorf("no check is called %s", os.Getenv("MILLRACE_TEST_CHECKS"))
+	}
+}
+
+// lookAtPrograms opens all that the programs are made of, so that a result of
+// this test is not taken from the cache when one of them has changed.
+func lookAtPrograms(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		_, err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
