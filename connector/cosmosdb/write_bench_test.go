@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ func BenchmarkWrite(b *testing.B) {
 				writes = append(writes, w)
 			}
 			b.ResetTimer()
+			before := processorTime(b)
 			for _, w := range writes {
 				var wg sync.WaitGroup
 				for _, u := range w {
@@ -49,6 +51,7 @@ func BenchmarkWrite(b *testing.B) {
 			}
 			b.StopTimer()
 			total := devices * each * b.N
+			b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(total), "us-cpu/event")
 			b.ReportMetric(float64(total)/b.Elapsed().Seconds(), "events/s")
 			b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/write")
 			begun, n := time.Now(), 0
@@ -58,6 +61,15 @@ func BenchmarkWrite(b *testing.B) {
 			b.ReportMetric(float64(n)/time.Since(begun).Seconds(), "read/s")
 		})
 	}
+}
+
+// processorTime is what this process has used so far.
+func processorTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // events are n events of the usual size; of says the device and the sequence
