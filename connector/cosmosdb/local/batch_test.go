@@ -210,6 +210,21 @@ func TestBulk(t *testing.T) {
 	w.raw(t, "GET", "/dbs/db/colls/c/docs/z", "", pkHeader, `["p"]`).want(t, 404, "")
 }
 
+// A session token names a range once, however many commits a request takes.
+func TestBulkTellsItsSessionOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.container(t, "c", shape{})
+	var b strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&b, `,{"operationType":"Upsert","partitionKey":"[\"p\"]","resourceBody":{"id":"%d","pk":"p"}}`, i)
+	}
+	a, _ := w.bulk(t, "0", "["+b.String()[1:]+"]")
+	if got := a.header.Get("x-ms-session-token"); a.status != 200 || got != "0:-1#100" {
+		t.Errorf("%d, session %q", a.status, got)
+	}
+}
+
 func TestBulkGoesToOneRange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -50,7 +50,9 @@ type reply struct {
 	// retryAfter goes out as x-ms-retry-after-ms, rounded up.
 	retryAfter time.Duration
 	session    []byte // x-ms-session-token, see call.session
-	lsn        int64
+	// The range that was added to session last, and where in session.
+	sessionRange, sessionStart int
+	lsn                        int64
 	// extra are further headers; names are lower case.
 	extra []extraHeader
 }
@@ -83,8 +85,14 @@ func (c *call) spend(rangeID int, ru float64) {
 }
 
 // session tells the client how far a physical range is, in the answer's session
-// token; it may be called for several ranges.
+// token; it may be called for several ranges. Called for the same one again and
+// again, it tells the last position only: clients expect a range once.
 func (c *call) session(rangeID int, lsn int64) {
+	if o := &c.out; len(o.session) > 0 && o.sessionRange == rangeID {
+		o.session = o.session[:o.sessionStart]
+	} else {
+		o.sessionRange, o.sessionStart = rangeID, len(o.session)
+	}
 	c.out.session = appendSession(c.out.session, rangeID, lsn)
 	c.out.lsn = lsn
 }

@@ -15,11 +15,14 @@ import (
 // safe for concurrent use.
 type container struct {
 	*store.Container
-	db                   *store.Database
-	budget               *budget
-	stats                counters
-	altPath, contentPath []byte // values of headers
-	quota                atomic.Pointer[quota]
+	db     *store.Database
+	budget *budget
+	stats  counters
+	// Values of headers that name what the resource is in: of items this
+	// container, of the container itself its database.
+	altPath, contentPath           []byte
+	ownerAltPath, ownerContentPath []byte
+	quota                          atomic.Pointer[quota]
 }
 
 // quota is how large a container is, as headers tell it. Asking for it with
@@ -125,8 +128,10 @@ func (k *catalogue) of(d *store.Database, c *store.Container) (*container, error
 	if err != nil {
 		return nil, err
 	}
+	owner := "dbs/" + asciiPath(d.ID)
 	known = &container{Container: c, db: d, budget: b,
-		altPath: []byte("dbs/" + asciiPath(d.ID) + "/colls/" + asciiPath(c.ID())), contentPath: []byte(c.RID())}
+		altPath: []byte(owner + "/colls/" + asciiPath(c.ID())), contentPath: []byte(c.RID()),
+		ownerAltPath: []byte(owner), ownerContentPath: []byte(d.RID)}
 	k.known[c] = known
 	return known, nil
 }

@@ -128,8 +128,8 @@ func TestContainersOverHTTP(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, made[name], want)
 		}
 	}
-	if !strings.HasSuffix(made["_self"].(string), "/colls/"+rid+"/") || a.header.Get("x-ms-alt-content-path") != "dbs/db/colls/c" ||
-		a.header.Get("x-ms-content-path") != rid {
+	if !strings.HasSuffix(made["_self"].(string), "/colls/"+rid+"/") || a.header.Get("x-ms-alt-content-path") != "dbs/db" ||
+		a.header.Get("x-ms-content-path") != strings.Split(made["_self"].(string), "/")[1] {
 		t.Errorf("_self %v, headers %v", made["_self"], a.header)
 	}
 	w.raw(t, "POST", "dbs/db/colls", `{"id":"c","partitionKey":{"paths":["/deviceId"]}}`).want(t, 409, "")

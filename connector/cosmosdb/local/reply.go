@@ -130,8 +130,12 @@ func (x *exchange) write(r *fasthttp.RequestCtx) {
 		x.number(h, nameRetryAfter, int64((o.retryAfter+time.Millisecond-1)/time.Millisecond))
 	}
 	if c.coll != nil {
-		h.SetCanonical(nameAltPath, c.coll.altPath)
-		h.SetCanonical(nameContentPath, c.coll.contentPath)
+		alt, content := c.coll.altPath, c.coll.contentPath
+		if c.op == opContainerCreate || c.op == opContainerRead || c.op == opContainerReplace {
+			alt, content = c.coll.ownerAltPath, c.coll.ownerContentPath
+		}
+		h.SetCanonical(nameAltPath, alt)
+		h.SetCanonical(nameContentPath, content)
 		q := c.coll.usage(c.now)
 		h.SetCanonical(nameQuota, quotaLimits)
 		h.SetCanonical(nameUsage, q.used)

@@ -158,6 +158,7 @@ func (s *Server) Close() error {
 			s.cancel() // they have had their time
 			s.listener.closeAll()
 		}
+		_ = s.listener.Close() // for one that begins to serve only now; the others have closed it
 		s.gate.close()
 		s.cancel()
 		s.wg.Wait()

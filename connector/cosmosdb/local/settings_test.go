@@ -37,6 +37,7 @@ func TestSettingsComeBack(t *testing.T) {
 		    "includedPaths":[{"path":"/type/?","indexes":[{"kind":"Range","dataType":"String","precision":-1}]},{"path":"/\"a b\"/*"},{"path":"/tags/[]/?"}],
 		    "excludedPaths":[{"path":"/*"}],"compositeIndexes":[[{"path":"/a","order":"ascending"},{"path":"/b","order":"descending"}]],
 		    "spatialIndexes":[{"path":"/p/*","types":["Point"]}]}}`,
+		`{"id":"c","partitionKey":{"paths":["/a","/b"],"kind":"MultiHash","version":"V2"}}`,
 		`{"id":"c","partitionKey":{"paths":["/a"]},"indexingPolicy":{"indexingMode":"none","automatic":false}}`,
 		`{"id":"c","partitionKey":{"paths":["/a"]},"conflictResolutionPolicy":{"mode":"custom","conflictResolutionProcedure":"x"},"geospatialConfig":{"type":"Geometry"}}`,
 	} {

@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,6 +22,31 @@ type Definition struct {
 	Paths   []string `json:"paths"`
 	Kind    string   `json:"kind"`
 	Version int      `json:"version,omitempty"` // 1 or 2; 0 is 1
+}
+
+// UnmarshalJSON reads a definition. The version may also be the text "V1" or
+// "V2": so the client for Java writes it if it is told which.
+func (d *Definition) UnmarshalJSON(text []byte) error {
+	type plain Definition
+	read := struct {
+		*plain
+		Version json.RawMessage `json:"version"`
+	}{plain: (*plain)(d)}
+	if err := json.Unmarshal(text, &read); err != nil {
+		return fmt.Errorf("reading a partition key's definition: %w", err)
+	}
+	switch string(bytes.ToUpper(read.Version)) {
+	case `"V1"`:
+		d.Version = 1
+	case `"V2"`:
+		d.Version = 2
+	case "":
+	default:
+		if err := json.Unmarshal(read.Version, &d.Version); err != nil {
+			return fmt.Errorf("reading the version of a partition key: %w", err)
+		}
+	}
+	return nil
 }
 
 // Validate tells what is wrong with a definition, in words for the one who

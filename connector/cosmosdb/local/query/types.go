@@ -10,6 +10,7 @@ import (
 var typeFunctions = map[string]function{
 	"IS_ARRAY":   isKind(value.KindArray),
 	"IS_BOOL":    isKind(value.KindBool),
+	"IS_BOOLEAN": isKind(value.KindBool), // what clients write that resume an ORDER BY
 	"IS_NULL":    isKind(value.KindNull),
 	"IS_NUMBER":  isKind(value.KindNumber),
 	"IS_OBJECT":  isKind(value.KindObject),
