@@ -19,10 +19,26 @@ type RateLimits struct {
 // service limits rates. The zero value says that nothing is known to limit.
 type RateLimited interface{ RateLimits() RateLimits }
 
-// Throttled is implemented by a log or store that counts the requests which its
-// service has refused, or made wait, for their rate since it was opened: also
-// those of a Write that is still trying. Safe for concurrent use.
+// Throttled is implemented by a log that counts the requests which its service
+// has refused, or made wait, for their rate since it was opened. Safe for
+// concurrent use.
 type Throttled interface{ Throttled() int64 }
+
+// Metered is implemented by a store whose service meters requests. Receipts tell
+// of Writes that are done; this also tells of those that still try, or have
+// failed. Safe for concurrent use.
+type Metered interface{ Usage() Usage }
+
+// Usage is what a store has asked of its service since it was opened.
+type Usage struct {
+	// Requests that wrote, answered or not; Throttled those of them that
+	// were refused for their rate.
+	Requests, Throttled int64
+	// Written events, those counted that were there before.
+	Written int64
+	// Charge is the request units of all of them.
+	Charge float64
+}
 
 // Resent is implemented by a log that cannot tell a resend from a new message
 // (no idempotent sending): it counts the messages that it sent again because

@@ -16,7 +16,7 @@ type gatherer struct {
 	rate       float64
 	simulator  *simulate.Simulator // nil: none here
 	processing processing          // nil: none here
-	throttled  []func() int64      // of the services that count for themselves
+	throttled  func() int64        // of the log; nil: it does not count
 	phase      atomic.Value        // metrics.Phase
 	verified   atomic.Int64
 }
@@ -40,8 +40,8 @@ func (g *gatherer) sample(ctx context.Context) metrics.Sample {
 		s.Offered, s.Unique, s.Sent, s.Acked, s.SentBytes = c.Offered, c.Unique, c.Sent, c.Acked, c.Bytes
 		s.InjectedDuplicates, s.Malformed, s.Lag, s.SendErrors = c.Duplicates, c.Malformed, c.Behind, c.Errors
 	}
-	for _, throttled := range g.throttled {
-		s.Throttled += throttled()
+	if g.throttled != nil {
+		s.Throttled = g.throttled()
 	}
 	if g.processing != nil {
 		g.processing.sample(ctx, &s)

@@ -211,10 +211,8 @@ func (s *session) startStages(ctx context.Context, fail func(error), stages *lif
 		s.gather.simulator = s.sim
 		s.gather.target, s.gather.rate = s.sim.Target(), simConfig(&s.q).Rate
 	}
-	for _, service := range []any{s.services.log, s.services.store} {
-		if t, ok := service.(connector.Throttled); ok {
-			s.gather.throttled = append(s.gather.throttled, t.Throttled)
-		}
+	if log, ok := s.services.log.(connector.Throttled); ok {
+		s.gather.throttled = log.Throttled
 	}
 	s.display.Begin(s.header())
 	if s.has(stepProcess) {
@@ -300,8 +298,8 @@ func (s *session) report(ctx context.Context) (*report.Report, error) {
 		return nil, fmt.Errorf("printing the configuration: %w", err)
 	}
 	r.Configuration = config.String()
-	for _, throttled := range s.gather.throttled {
-		measured.Throttled += throttled()
+	if s.gather.throttled != nil {
+		measured.Throttled = s.gather.throttled()
 	}
 	if s.processing != nil {
 		s.processing.measured(&measured)

@@ -209,6 +209,7 @@ func (s *session) verify(ctx context.Context) (*verify.Verdict, error) {
 				s.display.Update(s.gather.sample(ctx))
 			}
 		}}
+	in.LastWins = s.services.store.Traits().Kind == connector.Idempotent
 	if archive, ok := s.services.store.(archived); ok {
 		in.RawScan = archive.ScanRaw
 	}

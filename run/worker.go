@@ -35,11 +35,9 @@ type processing interface {
 // worker is the processing side of a run in this process: one member of the
 // log's consumer group, its tasks and its writer.
 type worker struct {
-	log   connector.Log
-	group string
-	// counting says that the store counts refused requests as they happen,
-	// not only when a write is done.
-	counting  bool
+	log       connector.Log
+	group     string
+	metered   connector.Metered // the store, if it is one; else nil
 	reader    *ingest.Reader
 	processed *process.Stats
 	served    *serve.Stats
@@ -67,7 +65,7 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	}
 	engine := newEngine(q.Solution.Process, s.partitions, q.Log)
 	w := &worker{log: s.log, group: groupName(q), processed: process.NewStats(), served: serve.NewStats(), backlog: ingest.NewBacklog(s.log)}
-	_, w.counting = s.store.(connector.Throttled)
+	w.metered, _ = s.store.(connector.Metered)
 	var err error
 	if w.snapshots, err = process.OpenSnapshots(d.file("state"), q.Log); err != nil {
 		return nil, err
@@ -160,8 +158,9 @@ func (w *worker) sample(ctx context.Context, s *metrics.Sample) {
 	s.Replayed = p.Replayed
 	s.Sessions, s.Fenced = w.reader.Counts()
 	s.Stored, s.StoreDuplicates, s.StoredBytes, s.Writes = v.Stored, v.Duplicates, v.Bytes, v.Writes
-	s.Retries, s.Charge, s.Outage = v.Retries, v.Charge, v.Outage
-	s.Throttled, s.StoreThrottled = s.Throttled+v.Throttled, v.Throttled
+	s.Retries, s.Outage = v.Retries, v.Outage
+	s.StoreThrottled, s.Charge = w.usage(&v)
+	s.Throttled += s.StoreThrottled
 	if s.Phase != metrics.Verifying {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -174,9 +173,17 @@ func (w *worker) sample(ctx context.Context, s *metrics.Sample) {
 // measured implements processing.
 func (w *worker) measured(m *verify.Measured) {
 	c := w.served.Counts()
-	if !w.counting {
-		m.Throttled += c.Throttled
-	}
-	m.Retries = c.Retries
+	throttled, _ := w.usage(&c)
+	m.Throttled, m.Retries = m.Throttled+throttled, c.Retries
 	m.Commit = commitLag(w.served)
+}
+
+// usage is what the store has refused and charged: as its service meters it,
+// else as the receipts of finished writes say.
+func (w *worker) usage(c *serve.Counts) (throttled int64, charge float64) {
+	if w.metered == nil {
+		return c.Throttled, c.Charge
+	}
+	u := w.metered.Usage()
+	return u.Throttled, u.Charge
 }

@@ -76,7 +76,10 @@ func (j *judge) row(s *record.Stored) {
 			j.examples.add(exampleOfRow(KindCorrupted, s, altered))
 		}
 	}
-	if timed {
+	switch {
+	case timed && j.in.LastWins && k.state[slot]&stResent != 0:
+		j.series.cell(s.StoredAt).out++
+	case timed:
 		due := j.events.dueAt(i)
 		j.series.stored(s.StoredAt, s.StoredAt-due)
 		j.stages.record(s, due, j.raw == nil)

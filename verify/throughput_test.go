@@ -291,3 +291,27 @@ func TestContinuedRun(t *testing.T) {
 	w.rows = w.rows[1:]
 	wantEqual(t, "pass with a row missing", w.check(t).Pass, false)
 }
+
+// TestLatencyOfCopies: where the last copy is served, its times say nothing
+// about the event's first sending, and are left out; the row counts all the
+// same.
+func TestLatencyOfCopies(t *testing.T) {
+	t.Parallel()
+	for _, last := range []bool{false, true} {
+		w := newWorld(1000, 10)
+		w.in.LastWins = last
+		w.resend(10, true)
+		w.rows[10].Offset = 5000
+		for _, at := range []*int64{&w.rows[10].EnqueuedAt, &w.rows[10].ProcessedAt, &w.rows[10].StoredAt} {
+			*at += 60_000_000
+		}
+		v := w.check(t)
+		l, want := v.Latency.EndToEnd, int64(1000)
+		if last {
+			want = 999
+		}
+		if l.Count != want || (l.Max > time.Minute) == last || v.Events.Stored != 1000 {
+			t.Errorf("last copy wins %v: %d rows timed, at most %s; %d stored", last, l.Count, l.Max, v.Events.Stored)
+		}
+	}
+}

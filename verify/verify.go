@@ -53,6 +53,10 @@ type Input struct {
 	// dead letters; rows have no processedAt and a rough enqueuedAt, so
 	// that only the latency end to end is measured.
 	RawScan func(ctx context.Context, fn func(*record.Batch) error) error
+	// LastWins says that the store replaces an event by a copy that comes
+	// later. The times of such a row are the copy's, and nobody knows when
+	// that was due: latency is then measured on the events sent once.
+	LastWins bool
 	// Resends is how many messages producers sent again because the first
 	// try got no answer: they explain as many surplus copies in a raw
 	// archive.

@@ -98,7 +98,7 @@ func TestThrottledMeanwhile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() {
-		for s.Throttled() < 50 && ctx.Err() == nil {
+		for s.Usage().Throttled < 50 && ctx.Err() == nil {
 			time.Sleep(time.Millisecond)
 		}
 		cancel()
@@ -109,9 +109,9 @@ func TestThrottledMeanwhile(t *testing.T) {
 		t.Errorf("a write that was cancelled: %+v, %v", r, err)
 	}
 	// What waits for the service goes on by itself when that grants it.
-	before := s.Throttled()
+	before := s.Usage().Throttled
 	go func() {
-		for s.Throttled() < before+50 && t.Context().Err() == nil {
+		for s.Usage().Throttled < before+50 && t.Context().Err() == nil {
 			time.Sleep(time.Millisecond)
 		}
 		refusing.Store(false)

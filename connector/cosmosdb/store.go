@@ -28,8 +28,8 @@ type Store struct {
 }
 
 var (
-	_ connector.Store     = (*Store)(nil)
-	_ connector.Throttled = (*Store)(nil)
+	_ connector.Store   = (*Store)(nil)
+	_ connector.Metered = (*Store)(nil)
 )
 
 func newStore(cfg Config, a *account, env connector.Env) (*Store, error) {
@@ -53,9 +53,15 @@ func (s *Store) Describe() string {
 
 // Traits implements connector.Store. Two writers let one unit of work begin
 // while the last requests of the other are under way; more would only make the
-// batches of each device smaller.
+// batches of each device smaller. A unit is no more than the container takes in
+// about two seconds at 8 request units an event, so that one which is throttled
+// moves on in steps that people can see.
 func (s *Store) Traits() connector.Traits {
-	return connector.Traits{Kind: connector.Idempotent, Writers: 2, MaxRows: s.cfg.MaxRows, Linger: s.cfg.Linger.D(), Shared: true}
+	rows := s.cfg.MaxRows
+	if units := s.cfg.Throughput; units > 0 {
+		rows = min(rows, max(units/4, 100))
+	}
+	return connector.Traits{Kind: connector.Idempotent, Writers: 2, MaxRows: rows, Linger: s.cfg.Linger.D(), Shared: true}
 }
 
 // Claim implements connector.Store. Nothing is kept and nobody fenced: what two
@@ -77,27 +83,12 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Usage is what a store has asked of the service since it was opened.
-type Usage struct {
-	// Requests that wrote, answered or not; Throttled those of them that
-	// were refused for their rate.
-	Requests, Throttled int64
-	// Written events, those counted that were there before.
-	Written int64
-	// Charge is the request units of all of them.
-	Charge float64
-}
-
 type usage struct{ requests, throttled, written, microUnits atomic.Int64 }
 
 func (u *usage) charge(units float64) { u.microUnits.Add(int64(units * 1e6)) }
 
-// Usage reads the counters. They move while a Write is under way, and so tell
-// of throttling while it still waits. Safe for concurrent use.
-func (s *Store) Usage() Usage {
-	return Usage{Requests: s.usage.requests.Load(), Throttled: s.usage.throttled.Load(),
+// Usage implements connector.Metered.
+func (s *Store) Usage() connector.Usage {
+	return connector.Usage{Requests: s.usage.requests.Load(), Throttled: s.usage.throttled.Load(),
 		Written: s.usage.written.Load(), Charge: float64(s.usage.microUnits.Load()) / 1e6}
 }
-
-// Throttled implements connector.Throttled: it counts as Usage does.
-func (s *Store) Throttled() int64 { return s.usage.throttled.Load() }
