@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"millrace/connector/cosmosdb/local/store"
+	"millrace/connector/cosmosdb/local/value"
 )
 
 // changeFeed answers with the latest versions of the items that were written
@@ -81,15 +82,31 @@ func (c *call) changesOf(page *feedPage, s scope, rangeID int, after int64, sinc
 }
 
 // changeExtra is what an item grows by in the change feed at most.
-const changeExtra = len(`,"_lsn":`) + 20
+const changeExtra = len(`{"current":,"_lsn":,"metadata":{"lsn":,"crts":}}`) + 3*20
 
 // addChange adds an item with its _lsn, which items have in the change feed
-// only.
+// only. Clients that say so get it as the "current" one of a change, as they do
+// of the feed of all versions: Java's processor is one.
 func (p *feedPage) addChange(ch *store.Change) {
-	p.add(ch.Body[:len(ch.Body)-1])
-	b := append(p.c.out.body, `,"_lsn":`...)
-	b = strconv.AppendInt(b, ch.LSN, 10)
-	p.c.out.body = append(b, '}')
+	item := ch.Body[:len(ch.Body)-1]
+	var b []byte
+	if p.c.in.changesInside {
+		p.add([]byte(`{"current":`))
+		b = append(p.c.out.body, item...)
+	} else {
+		p.add(item)
+		b = p.c.out.body
+	}
+	b = append(b, `,"_lsn":`...)
+	b = append(strconv.AppendInt(b, ch.LSN, 10), '}')
+	if p.c.in.changesInside {
+		b = append(b, `,"metadata":{"lsn":`...)
+		b = strconv.AppendInt(b, ch.LSN, 10)
+		b = append(b, `,"crts":`...)
+		stored, _ := value.Trusted(ch.Body).Get("_ts").AsNumber()
+		b = append(strconv.AppendInt(b, int64(stored), 10), "}}"...)
+	}
+	p.c.out.body = b
 }
 
 // changesSince reads If-Modified-Since: the zero time if there is none.

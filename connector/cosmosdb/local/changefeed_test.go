@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -163,6 +164,32 @@ func TestChangeFeedOfSeveralRanges(t *testing.T) {
 	}
 	w.raw(t, "GET", docsPath, "", aIM, changes, rangeHdr, "3").want(t, 410, "1002")
 	w.raw(t, "GET", docsPath, "", aIM, changes, "If-None-Match", `"5"`).want(t, 400, "")
+}
+
+// Java's processor of changes asks for items inside of what tells of a change.
+func TestChangesAroundItems(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.container(t, "c", shape{})
+	for _, id := range []string{"a", "b"} {
+		w.raw(t, "POST", "/dbs/db/colls/c/docs", `{"id":"`+id+`","pk":"p"}`, pkHeader, `["p"]`).want(t, 201, "")
+	}
+	a := w.raw(t, "GET", "/dbs/db/colls/c/docs", "", "A-IM", "Incremental Feed", "x-ms-documentdb-partitionkeyrangeid", "0",
+		"x-ms-cosmos-changefeed-wire-format-version", "2021-09-15").want(t, 200, "")
+	var feed struct {
+		Documents []struct {
+			Current  struct{ ID string }
+			Metadata struct{ LSN, CRTS int64 }
+		}
+	}
+	if err := json.Unmarshal(a.body, &feed); err != nil || len(feed.Documents) != 2 {
+		t.Fatalf("%v: %s", err, a.body)
+	}
+	for i, d := range feed.Documents {
+		if d.Current.ID != string(rune('a'+i)) || d.Metadata.LSN != int64(i+1) || d.Metadata.CRTS == 0 {
+			t.Errorf("change %d: %+v", i, d)
+		}
+	}
 }
 
 func TestReadFeed(t *testing.T) {

@@ -17,6 +17,7 @@ type headers struct {
 	ifMatch, ifNoneMatch     string
 	ifModifiedSince          string
 	changeFeed, fullFidelity bool // A-IM
+	changesInside            bool // x-ms-cosmos-changefeed-wire-format-version
 	upsert, query, queryPlan bool
 	batch                    bool
 	batchAtomic              bool
@@ -113,6 +114,8 @@ func (in *headers) fillOwn(name, v []byte, keep func([]byte) string) bool {
 		in.endEPK = keep(v)
 	case "Offer-Throughput":
 		in.offerThroughput = keep(v)
+	case "Cosmos-Changefeed-Wire-Format-Version":
+		in.changesInside = len(v) > 0 // one such format exists
 	case "Cosmos-Offer-Autopilot-Settings":
 		in.autopilot = keep(v)
 	case "Cosmos-Supported-Query-Features":
