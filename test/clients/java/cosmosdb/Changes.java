@@ -101,7 +101,6 @@ final class Changes {
     /** What Spark's connector plans its tasks with. */
     private static void position() {
         CosmosContainer c = full("changes-position", 60);
-        long items = 0;
         for (FeedRange range : c.getFeedRanges()) {
             long last = read(c, beginning(range)).items.stream().mapToLong(d -> d.get("_lsn").asLong()).max().orElse(0);
             CosmosChangeFeedRequestOptions now = CosmosChangeFeedRequestOptions.createForProcessingFromNow(range).setMaxItemCount(1);
@@ -112,10 +111,8 @@ final class Changes {
             holds(position.matches("\"\\d+\""), "position " + position);
             holds(Long.parseLong(position.substring(1, position.length() - 1)) >= last, position + " is before " + last);
             String usage = page.getResponseHeaders().getOrDefault("x-ms-resource-usage", "");
-            holds(usage.contains("documentsCount=") && usage.contains("documentsSize="), "usage " + usage);
-            items += Long.parseLong(usage.replaceAll(".*documentsCount=(\\d+).*", "$1"));
+            holds(usage.matches(".*documentsSize=\\d+;documentsCount=\\d+;.*"), "usage " + usage);
         }
-        equal(items, 60L, "items of all ranges, as their usage says");
     }
 
     private static void since() throws Exception {
