@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,18 +22,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/azcosmos"
 )
-
-// away makes a lost connection an error like any other: the official client
-// would wait a second and try again by itself, where the test wants to know.
-type away struct{ *http.Client }
-
-func (a away) Do(r *http.Request) (*http.Response, error) {
-	resp, err := a.Client.Do(r)
-	if err != nil {
-		return nil, errors.New(err.Error())
-	}
-	return resp, nil
-}
 
 const (
 	// Writers have items of their own, groups of them that are written as one
@@ -181,6 +170,7 @@ func TestCosmosDBKilledUnderClients(t *testing.T) {
 	address := v.start()
 	defer func() { _ = v.cmd.Process.Kill(); _ = v.cmd.Wait() }()
 	c, endpoint := clientOf(t, address)
+	v.refuseAnother()
 	feed := &follower{url: endpoint + "dbs/db/colls/c/docs", client: &http.Client{Timeout: time.Minute}, last: map[string]int64{}}
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -206,7 +196,7 @@ func TestCosmosDBKilledUnderClients(t *testing.T) {
 	for range s.kills {
 		// A life ends after some writes, so that there is always something
 		// to lose.
-		until := acknowledged.Load() + 1 + s.rng.Int64N(400)
+		until := acknowledged.Load() + 1 + s.rng.Int64N(250)
 		for deadline := time.Now().Add(30 * time.Second); acknowledged.Load() < until; time.Sleep(time.Millisecond) {
 			select {
 			case err := <-failed:
@@ -245,10 +235,25 @@ func TestCosmosDBKilledUnderClients(t *testing.T) {
 	}
 }
 
+// refuseAnother wants a second process on the same data to be told so.
+func (v *service) refuseAnother() {
+	t := v.s.t
+	args := slices.Clone(v.args)
+	args[slices.Index(args, "--port")+1] = "0"
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, v.s.bin, args...)
+	cmd.Env = v.s.env
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "is in use by another process\n  hint: stop it") {
+		t.Errorf("a second process on the same data: %v: %s", err, out)
+	}
+}
+
 // clientOf makes a container of several ranges, and a client of it.
 func clientOf(t *testing.T, address string) (c *azcosmos.ContainerClient, endpoint string) {
 	client, err := azcosmos.NewClientFromConnectionString(address, &azcosmos.ClientOptions{ClientOptions: azcore.ClientOptions{
-		Retry: policy.RetryOptions{MaxRetries: -1}, Transport: away{&http.Client{Timeout: time.Minute}}}})
+		Retry: policy.RetryOptions{MaxRetries: -1}, Transport: &http.Client{Timeout: time.Minute}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -96,14 +97,20 @@ func (v *service) kill() {
 	}
 }
 
-// freePort is one that nobody has now.
+// freePort is one that nobody has now, and that nobody gets by chance while the
+// service is down: ports from 32768 on are given to clients.
 func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		port := strconv.Itoa(10000 + rand.IntN(20000))
+		var l net.Listener
+		if l, err = net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	t.Fatal(err)
+	return ""
 }
 
 // TestCosmosDBKilled: the store itself is killed at random, again and again,
