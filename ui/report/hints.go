@@ -88,9 +88,9 @@ func moreRequestUnits(r *Report) string {
 	if need <= float64(l.Units) {
 		return ""
 	}
-	return fmt.Sprintf("%s were refused: with %s a second the store let %s events/s in; %s/s at %s RU each need about %s RU/s: --set %s=%.0f",
+	return fmt.Sprintf("%s were refused: %s a second let %s events/s in; %s/s at %s RU each need about %s RU/s: --set %s=%.0f",
 		plural(p.ThrottledByStore, "request", "requests"), plural(int64(l.Units), l.Unit, l.Unit+"s"),
-		number(int64(math.Round(r.Throughput.StoredPerSecond))), number(int64(math.Round(r.Throughput.RatePerSecond))),
+		number(int64(math.Round(float64(l.Units)/p.RequestUnitsPerEvent))), number(int64(math.Round(r.Throughput.RatePerSecond))),
 		requestUnits(p.RequestUnitsPerEvent), requestUnits(p.RequestUnitsPerSecond), l.Setting, need)
 }
 
