@@ -46,7 +46,7 @@ func TestHintNamesTheRequestUnitsItTakes(t *testing.T) {
 		limits *Limits
 		want   string // "" for no hint
 	}{
-		"too few": {1000, 12, 0, 7.8, units(2000, 100), "12 requests were refused: with 2,000 request units a second the store let 256 events/s in; " +
+		"too few": {1000, 12, 0, 7.8, units(2000, 100), "12 requests were refused: 2,000 request units a second let 256 events/s in; " +
 			"1,000/s at 7.8 RU each need about 7,800 RU/s: --set serve.throughput=8000"},
 		"autoscale goes by thousands": {1000, 12, 0, 8.1, units(2000, 1000), "--set serve.throughput=9000"},
 		"no step":                     {100, 12, 0, 7.8, units(400, 0), "--set serve.throughput=796"},
