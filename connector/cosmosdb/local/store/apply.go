@@ -112,14 +112,22 @@ var works = sync.Pool{New: func() any { return new(work) }}
 
 func newWork(n int) *work {
 	w := works.Get().(*work)
-	w.several = n > 1
-	if w.several && w.changed == nil {
-		w.changed = map[string][]byte{}
+	w.several = false
+	if n > 1 {
+		w.remember()
 	}
 	for i := range n {
 		w.order = append(w.order, i)
 	}
 	return w
+}
+
+// remember has what the operations put and delete kept for those after them.
+func (w *work) remember() {
+	w.several = true
+	if w.changed == nil {
+		w.changed = map[string][]byte{}
+	}
 }
 
 // wait returns when everything applied is in the log.

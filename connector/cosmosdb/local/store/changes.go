@@ -40,11 +40,12 @@ func (c *Container) Changes(ctx context.Context, q ChangeRequest) (changes []Cha
 		return nil, 0, err
 	}
 	defer c.s.release()
-	// In this order: the snapshot then has all that is durable. What comes
-	// later is left for later.
-	f := feed{c: c, until: c.ranges[q.Range].durable.Load(), low: string(low), high: string(high), seconds: int64(c.s.seconds())}
+	f := feed{c: c, low: string(low), high: string(high), seconds: int64(c.s.seconds())}
 	f.snapshot = c.s.db.NewSnapshot()
 	defer func() { err = errors.Join(err, f.snapshot.Close()) }()
+	if f.until, err = c.settle(f.snapshot, c.ranges[q.Range]); err != nil {
+		return nil, 0, err
+	}
 	prefix := appendRange(nil, c.number, kindFeed, q.Range)
 	f.iter, err = f.snapshot.NewIterWithContext(ctx, &pebble.IterOptions{
 		LowerBound: appendFeedKey(nil, c.number, q.Range, max(q.After, 0)+1), UpperBound: successor(prefix)})
@@ -54,6 +55,30 @@ func (c *Container) Changes(ctx context.Context, q ChangeRequest) (changes []Cha
 	defer func() { err = errors.Join(err, f.iter.Close()) }()
 	next, err = f.read(ctx, &q, &changes)
 	return changes, next, err
+}
+
+// settle gives the LSN of the last change that a snapshot has of a range, and
+// returns when everything up to it is safe. A change that could still be lost
+// hides the one before of the same item: a reader would go past both, and find
+// neither if the process ended now.
+func (c *Container) settle(snapshot *pebble.Snapshot, r *physical) (lsn int64, err error) {
+	v, closer, err := snapshot.Get(appendRange(nil, c.number, kindRange, r.number))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot read the change feed: %w", err)
+	}
+	defer closer.Close()
+	if lsn, _, _, err = splitRangeValue(v); err != nil || lsn <= r.durable.Load() {
+		return lsn, err
+	}
+	// The log is written in order.
+	if err := c.s.db.LogData(nil, pebble.Sync); err != nil {
+		return 0, fmt.Errorf("cannot write to the store: %w", err)
+	}
+	r.acknowledge(lsn)
+	return lsn, nil
 }
 
 // feed is a reading of the change feed.

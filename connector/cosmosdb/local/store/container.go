@@ -125,8 +125,25 @@ func (c *Container) recover() error {
 		}
 		r.show()
 		r.durable.Store(r.lsn)
+		if r.seconds, err = c.lastSecond(r); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// lastSecond is when the last change in the feed was made. The clock may have
+// been set back since, but the feed is searched by time.
+func (c *Container) lastSecond(r *physical) (seconds uint32, err error) {
+	prefix := appendRange(nil, c.number, kindFeed, r.number)
+	iter, err := c.s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: successor(prefix)})
+	if err != nil {
+		return 0, err
+	}
+	if iter.Last() {
+		seconds, _, _, err = splitFeedValue(iter.Value())
+	}
+	return seconds, errors.Join(err, iter.Error(), iter.Close())
 }
 
 func (r *physical) show() {

@@ -65,11 +65,14 @@ func (c *Container) IndexesUndefined(path string) bool {
 }
 
 func (c *Container) index(path string) (hash uint64, indexed, undefined bool) {
+	return c.settings.Load().index(path)
+}
+
+func (set *settings) index(path string) (hash uint64, indexed, undefined bool) {
 	steps, err := parseSteps(path)
 	if err != nil {
 		return 0, false, false
 	}
-	set := c.settings.Load()
 	hash, indexed, undefined = set.shape.coverage(steps)
 	for _, old := range set.previous {
 		_, in, un := old.coverage(steps)

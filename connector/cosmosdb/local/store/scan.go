@@ -36,6 +36,7 @@ type cursor struct {
 	reverse   bool
 	// Of the entry that it is at; rest is the key behind prefix.
 	rest, epk, id []byte
+	broken        error // an entry that is none
 }
 
 // indexPrefix is how long the beginning of an index key is, up to its value.
@@ -43,19 +44,30 @@ const indexPrefix = rangePrefix + hashSize
 
 func (v view) openID(id string, low, high, after []byte) (Iterator, error) {
 	key := value.AppendKey(nil, value.String(id))
-	return v.openScan(idHash, &IndexScan{Low: key, High: key}, &id, low, high, after)
+	return v.openScan(v.c.s.db.NewSnapshot(), idHash, &IndexScan{Low: key, High: key}, &id, low, high, after)
 }
 
 func (v view) openIndex(scan *IndexScan, id *string, low, high, after []byte) (Iterator, error) {
-	hash, indexed, _ := v.c.index(scan.Path)
+	// The snapshot must be of a time at which the policy was in force that says
+	// that the path is indexed: a change of it takes entries away.
+	snapshot := v.c.s.db.NewSnapshot()
+	for now := v.c.settings.Load(); now != v.set; now = v.c.settings.Load() {
+		v.set = now
+		if err := snapshot.Close(); err != nil {
+			return v.fail(fmt.Errorf("cannot read the store: %w", err))
+		}
+		snapshot = v.c.s.db.NewSnapshot()
+	}
+	hash, indexed, _ := v.set.index(scan.Path)
 	if !indexed {
+		_ = snapshot.Close() // nothing was read from it
 		return v.fail(fmt.Errorf("%w: the path %q of container %q is not indexed", ErrInvalid, scan.Path, v.c.id))
 	}
-	return v.openScan(hash, scan, id, low, high, after)
+	return v.openScan(snapshot, hash, scan, id, low, high, after)
 }
 
-func (v view) openScan(hash uint64, scan *IndexScan, id *string, low, high, after []byte) (Iterator, error) {
-	i := &indexIterator{view: v, snapshot: v.c.s.db.NewSnapshot(), id: id, cursors: cursors{reverse: scan.Reverse}}
+func (v view) openScan(snapshot *pebble.Snapshot, hash uint64, scan *IndexScan, id *string, low, high, after []byte) (Iterator, error) {
+	i := &indexIterator{view: v, snapshot: snapshot, id: id, cursors: cursors{reverse: scan.Reverse}}
 	for n := v.c.rangeAt(string(low)); n < len(v.c.ranges) && v.c.ranges[n].low < string(high); n++ {
 		cur := &cursor{low: low, high: high, reverse: scan.Reverse}
 		cur.prefix = binary.BigEndian.AppendUint64(appendRange(nil, v.c.number, kindIndex, n), hash)
@@ -71,7 +83,7 @@ func (v view) openScan(hash uint64, scan *IndexScan, id *string, low, high, afte
 		}
 		i.cursors.all = append(i.cursors.all, cur)
 		if !cur.first(after) {
-			if err := cur.iter.Error(); err != nil {
+			if err := errors.Join(cur.broken, cur.iter.Error()); err != nil {
 				_ = i.Close()
 				return nil, fmt.Errorf("cannot read the store: %w", err)
 			}
@@ -139,7 +151,11 @@ func (cur *cursor) settle(ok bool) bool {
 	for missed := 0; ok; missed++ {
 		key := cur.iter.Key()
 		start, epk, id, err := splitTail(key)
-		if err != nil || start < indexPrefix {
+		if err == nil && start < indexPrefix {
+			err = errKey
+		}
+		if err != nil {
+			cur.broken = err
 			return false
 		}
 		below, above := bytes.Compare(epk, cur.low) < 0, bytes.Compare(epk, cur.high) >= 0
@@ -218,7 +234,7 @@ func (i *indexIterator) advance() bool {
 		heap.Fix(&i.cursors, 0)
 		return true
 	}
-	err := i.current.iter.Error()
+	err := errors.Join(i.current.broken, i.current.iter.Error())
 	last := heap.Pop(&i.cursors).(*cursor)
 	if err = errors.Join(err, last.iter.Close()); err != nil {
 		i.err = fmt.Errorf("cannot read the store: %w", err)

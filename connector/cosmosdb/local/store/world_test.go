@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -134,7 +135,7 @@ func (w *world) ids(a Access) []string {
 	ids := []string{}
 	for it.Next() {
 		id, _ := value.Trusted(it.Item()).Get("id").AsString()
-		ids = append(ids, id)
+		ids = append(ids, strings.Clone(id)) // the item is the iterator's
 	}
 	if err := it.Err(); err != nil {
 		w.t.Fatal(err)

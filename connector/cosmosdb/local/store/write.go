@@ -289,6 +289,9 @@ func (t *txn) purge(epk, id string) (gone bool, err error) {
 	if old.body == nil {
 		return true, nil
 	}
+	// It may hold other unique keys that are wanted, too, and must not be found
+	// there a second time.
+	t.w.remember()
 	_, err = t.remove(epk, id, &old)
 	return true, err
 }
