@@ -22,8 +22,8 @@ type Access struct {
 // without the path come first, as undefined, if Low allows it and the index has
 // them (see Container.IndexesUndefined: those of paths that are indexed by /*
 // have not). Items whose path leads through an array are given once per value.
-// Items with the same value are in the order of their effective partition keys
-// and ids.
+// Items with the same value are in the order of their numbers, those that clients
+// read out of a _rid: bytes 8 to 15, the first the lowest.
 //
 // Of values longer than value.MaxKeyText an index knows the beginning. Values
 // that begin alike share a place in it: a scan gives all of them if it gives

@@ -244,7 +244,7 @@ func (c *Container) reindexRange(ctx context.Context, r *physical) error {
 			}
 			was := t.former(old)
 			now := t.w.x.scanBody(t.set.shape, old.body)
-			return t.index(now.terms, was.terms, item.epk, item.id)
+			return t.index(now.terms, was.terms, old.doc, item.epk, item.id)
 		})
 		if err != nil {
 			return err

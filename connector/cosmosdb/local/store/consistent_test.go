@@ -86,11 +86,11 @@ func keysOf(c *Container, set *settings, n int, epk, id string, h *head, body []
 	var x extract
 	f := x.scanBody(set.shape, body)
 	keys := map[string][]byte{
-		string(appendIndexKey(nil, c.number, n, appendIDTerm(nil, id), epk, id)):                      {},
+		string(appendIndexKey(nil, c.number, n, appendIDTerm(nil, id), h.doc, epk, id)):               {},
 		string(binary.BigEndian.AppendUint64(appendRange(nil, c.number, kindFeed, n), uint64(h.lsn))): appendFeedValue(nil, h.seconds, epk, id),
 	}
 	for _, term := range x.terms[f.terms.from:f.terms.to] {
-		keys[string(appendIndexKey(nil, c.number, n, x.bytes(term), epk, id))] = []byte{}
+		keys[string(appendIndexKey(nil, c.number, n, x.bytes(term), h.doc, epk, id))] = []byte{}
 	}
 	for i, hash := range x.hash[f.unique.from:f.unique.to] {
 		keys[string(appendUniqueKey(nil, c.number, epk, i, hash))] = []byte(id)

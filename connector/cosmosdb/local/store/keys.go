@@ -19,7 +19,7 @@ const (
 
 	// Kinds of a container's keys, behind its number.
 	kindItem   = 'i' // key, id -> item
-	kindIndex  = 'x' // range, path, value, key, id
+	kindIndex  = 'x' // range, path, value, number of the item, key, id
 	kindUnique = 'u' // key, constraint, hash -> id
 	kindFeed   = 'f' // range, LSN -> time, key, id
 	kindTTL    = 't' // range, time, key, id
@@ -30,6 +30,7 @@ const (
 	dataPrefix  = 1 + 4 + 1      // space, container, kind
 	rangePrefix = dataPrefix + 2 // and range
 	hashSize    = 8              // of a path
+	numberSize  = 8              // of an item
 	tailSuffix  = 2 + 1          // the lengths at a tail's end
 	uniqueHash  = 16
 )
@@ -37,8 +38,7 @@ const (
 // maxIDSize bounds an item's id, in bytes.
 const maxIDSize = 1023
 
-// afterKeys is behind every effective partition key, which begin with less than
-// 40.
+// afterKeys is behind every number of an item, which begins with less than 10.
 const afterKeys = 0xFF
 
 func appendData(dst []byte, container uint32, kind byte) []byte {
@@ -82,9 +82,10 @@ func appendItemKey(dst []byte, container uint32, epk, id string) []byte {
 	return appendTail(appendData(dst, container, kindItem), epk, id)
 }
 
-func appendIndexKey(dst []byte, container uint32, number int, term []byte, epk, id string) []byte {
+func appendIndexKey(dst []byte, container uint32, number int, term []byte, doc uint64, epk, id string) []byte {
 	dst = appendRange(dst, container, kindIndex, number)
 	dst = append(dst, term...)
+	dst = binary.BigEndian.AppendUint64(dst, doc)
 	return appendTail(dst, epk, id)
 }
 

@@ -2,7 +2,10 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -326,16 +329,19 @@ func (w *walk) verify() {
 // verifyIndex reads by an index, whole and in part, and compares.
 func (w *walk) verifyIndex(live map[[2]string]*modelItem, path string, values func(value.Value) []value.Value) {
 	w.t.Helper()
-	type entry struct{ key, epk, id string }
+	type entry struct {
+		key, epk, id string
+		number       uint64
+	}
 	var all []entry
 	for key, item := range live {
 		text, _ := json.Marshal(item.body)
 		for _, v := range values(value.Trusted(text)) {
-			all = append(all, entry{string(valueKey(v)), w.key(key[0]).Raw(), key[1]})
+			all = append(all, entry{string(valueKey(v)), w.key(key[0]).Raw(), key[1], ridNumber(w.t, item.rid)})
 		}
 	}
 	slices.SortFunc(all, func(a, b entry) int {
-		return strings.Compare(a.key+a.epk+a.id, b.key+b.epk+b.id)
+		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.number, b.number))
 	})
 	probe := func() []byte {
 		if len(all) == 0 || w.random.IntN(4) == 0 {
@@ -378,6 +384,16 @@ func (w *walk) verifyIndex(live map[[2]string]*modelItem, path string, values fu
 	if got := w.resumed(a); !slices.Equal(got, want) {
 		w.t.Fatalf("index %s, resumed, %+v of %+v: %v, want %v", path, scan, a, got, want)
 	}
+}
+
+// ridNumber is the number that clients read out of the _rid of an item.
+func ridNumber(t testing.TB, rid string) uint64 {
+	t.Helper()
+	raw, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(rid, "-", "/"))
+	if err != nil || len(raw) != 16 {
+		t.Fatalf("%q is not the _rid of an item: %v", rid, err)
+	}
+	return binary.LittleEndian.Uint64(raw[8:])
 }
 
 // resumed reads an access with a new iterator for every few items.

@@ -31,9 +31,11 @@ type cursor struct {
 	iter *pebble.Iterator
 	// prefix is in front of the value in all entries.
 	prefix []byte
-	// low and high bound the effective partition key.
-	low, high []byte
-	reverse   bool
+	// low and high bound the effective partition key, first and last the
+	// numbers of such items.
+	low, high   []byte
+	first, last uint64
+	reverse     bool
 	// Of the entry that it is at; rest is the key behind prefix.
 	rest, epk, id []byte
 	broken        error // an entry that is none
@@ -69,7 +71,7 @@ func (v view) openIndex(scan *IndexScan, id *string, low, high, after []byte) (I
 func (v view) openScan(snapshot *pebble.Snapshot, hash uint64, scan *IndexScan, id *string, low, high, after []byte) (Iterator, error) {
 	i := &indexIterator{view: v, snapshot: snapshot, id: id, cursors: cursors{reverse: scan.Reverse}}
 	for n := v.c.rangeAt(string(low)); n < len(v.c.ranges) && v.c.ranges[n].low < string(high); n++ {
-		cur := &cursor{low: low, high: high, reverse: scan.Reverse}
+		cur := &cursor{low: low, high: high, reverse: scan.Reverse, first: firstNumber(low), last: lastNumber(high)}
 		cur.prefix = binary.BigEndian.AppendUint64(appendRange(nil, v.c.number, kindIndex, n), hash)
 		from, to := cur.span(scan)
 		if bytes.Compare(from, to) >= 0 {
@@ -82,7 +84,7 @@ func (v view) openScan(snapshot *pebble.Snapshot, hash uint64, scan *IndexScan, 
 			return nil, fmt.Errorf("cannot read the store: %w", err)
 		}
 		i.cursors.all = append(i.cursors.all, cur)
-		if !cur.first(after) {
+		if !cur.start(after) {
 			if err := errors.Join(cur.broken, cur.iter.Error()); err != nil {
 				_ = i.Close()
 				return nil, fmt.Errorf("cannot read the store: %w", err)
@@ -113,14 +115,14 @@ func (cur *cursor) span(scan *IndexScan) (from, to []byte) {
 		}
 	}
 	if scan.Low != nil && bytes.Equal(scan.Low, scan.High) && !scan.LowOpen && !scan.HighOpen {
-		// One value: its entries are in the order of their partition keys.
-		from = append(append(prefix, scan.Low...), cur.low...)
-		to = append(append(prefix, scan.Low...), cur.high...)
+		// One value: its entries are in the order of their numbers.
+		from = binary.BigEndian.AppendUint64(append(prefix, scan.Low...), cur.first)
+		to = binary.BigEndian.AppendUint64(append(prefix, scan.Low...), cur.last+1)
 	}
 	return from, to
 }
 
-func (cur *cursor) first(after []byte) bool {
+func (cur *cursor) start(after []byte) bool {
 	var ok bool
 	switch {
 	case after == nil && cur.reverse:
@@ -150,7 +152,8 @@ const skipAfter = 4
 func (cur *cursor) settle(ok bool) bool {
 	for missed := 0; ok; missed++ {
 		key := cur.iter.Key()
-		start, epk, id, err := splitTail(key)
+		tail, epk, id, err := splitTail(key)
+		start := tail - numberSize // of what follows the value
 		if err == nil && start < indexPrefix {
 			err = errKey
 		}
@@ -158,22 +161,23 @@ func (cur *cursor) settle(ok bool) bool {
 			cur.broken = err
 			return false
 		}
-		below, above := bytes.Compare(epk, cur.low) < 0, bytes.Compare(epk, cur.high) >= 0
-		if !below && !above {
+		if bytes.Compare(epk, cur.low) >= 0 && bytes.Compare(epk, cur.high) < 0 {
 			cur.rest, cur.epk, cur.id = key[indexPrefix:], epk, id
 			return true
 		}
-		switch {
-		case missed < skipAfter && cur.reverse:
+		number := binary.BigEndian.Uint64(key[start:])
+		below, above := number < cur.first, number > cur.last
+		switch near := missed < skipAfter || !below && !above; {
+		case near && cur.reverse:
 			ok = cur.iter.Prev()
-		case missed < skipAfter:
+		case near:
 			ok = cur.iter.Next()
 		case cur.reverse && above:
-			ok = cur.iter.SeekLT(append(bytes.Clone(key[:start]), cur.high...))
+			ok = cur.iter.SeekLT(binary.BigEndian.AppendUint64(bytes.Clone(key[:start]), cur.last+1))
 		case cur.reverse:
 			ok = cur.iter.SeekLT(bytes.Clone(key[:start]))
 		case below:
-			ok = cur.iter.SeekGE(append(bytes.Clone(key[:start]), cur.low...))
+			ok = cur.iter.SeekGE(binary.BigEndian.AppendUint64(bytes.Clone(key[:start]), cur.first))
 		default:
 			ok = cur.iter.SeekGE(append(bytes.Clone(key[:start]), afterKeys))
 		}

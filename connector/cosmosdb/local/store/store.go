@@ -38,7 +38,7 @@ const (
 	defaultCache    = 64 << 20
 	defaultMemTable = 32 << 20
 	// formatVersion is the version of docs/formats/cosmosdb.md.
-	formatVersion = 1
+	formatVersion = 2
 )
 
 // ErrClosed is what a closed store says.

@@ -37,7 +37,7 @@ func TestOpenErrors(t *testing.T) {
 		}
 	}
 	set(w.dir, metaKey("format"), binary.BigEndian.AppendUint32(nil, formatVersion+1))
-	if _, err := Open(w.dir, Options{}); err == nil || !strings.Contains(err.Error(), "version 2 of the format") {
+	if _, err := Open(w.dir, Options{}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("version %d of the format", formatVersion+1)) {
 		t.Errorf("a newer format: %v", err)
 	}
 	set(w.dir, metaKey("format"), []byte("x"))

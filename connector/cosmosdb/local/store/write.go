@@ -82,6 +82,12 @@ func (op *Op) outcome(exists bool, etag string) Status {
 
 // write puts an item in the place of old, which may be none.
 func (t *txn) write(op *Op, d *draft, epk string, old *stored, res *OpResult) error {
+	if old.body != nil && !old.live { // an item that has expired is another one
+		if _, err := t.remove(epk, op.ID, old); err != nil {
+			return err
+		}
+		old = &stored{}
+	}
 	was := t.former(old)
 	if free, err := t.unique(d, &was, epk, op.ID); err != nil || !free {
 		res.Status = UniqueConflict
@@ -89,19 +95,17 @@ func (t *txn) write(op *Op, d *draft, epk string, old *stored, res *OpResult) er
 	}
 	t.lsn++
 	h := head{lsn: t.lsn, number: uint16(t.r.number), session: t.c.s.session, seconds: t.seconds, ttl: d.ttl,
-		doc: docNumber(uint16(t.r.number), t.lsn)}
+		doc: docNumber([]byte(epk), t.r.number, t.lsn)}
 	if old.live {
 		h.doc = old.doc
 		res.OldTerms = was.terms.to - was.terms.from
-	}
-	if old.body != nil {
 		if err := t.forget(epk, op.ID, old); err != nil {
 			return err
 		}
 		t.bytes -= int64(len(old.body))
 	} else {
 		t.items++
-		if err := t.id(epk, op.ID, true); err != nil {
+		if err := t.id(epk, op.ID, h.doc, true); err != nil {
 			return err
 		}
 	}
@@ -109,7 +113,7 @@ func (t *txn) write(op *Op, d *draft, epk string, old *stored, res *OpResult) er
 	if err != nil {
 		return err
 	}
-	if err := t.index(d.terms, was.terms, epk, op.ID); err != nil {
+	if err := t.index(d.terms, was.terms, h.doc, epk, op.ID); err != nil {
 		return err
 	}
 	t.bytes += int64(len(body))
@@ -186,10 +190,10 @@ func (t *txn) forget(epk, id string, old *stored) error {
 }
 
 // id keeps the index on id.
-func (t *txn) id(epk, id string, there bool) error {
+func (t *txn) id(epk, id string, doc uint64, there bool) error {
 	w := t.w
 	var space [64]byte
-	w.key = appendIndexKey(w.key[:0], t.c.number, t.r.number, appendIDTerm(space[:0], id), epk, id)
+	w.key = appendIndexKey(w.key[:0], t.c.number, t.r.number, appendIDTerm(space[:0], id), doc, epk, id)
 	if there {
 		return t.batch.Set(w.key, nil, nil)
 	}
@@ -197,7 +201,7 @@ func (t *txn) id(epk, id string, there bool) error {
 }
 
 // index changes the index entries that differ.
-func (t *txn) index(now, was span, epk, id string) error {
+func (t *txn) index(now, was span, doc uint64, epk, id string) error {
 	x, w := &t.w.x, t.w
 	rebuilding := len(t.set.previous) > 0
 	i, j := now.from, was.from
@@ -214,13 +218,13 @@ func (t *txn) index(now, was span, epk, id string) error {
 		var err error
 		switch {
 		case order > 0:
-			w.key = appendIndexKey(w.key[:0], t.c.number, t.r.number, x.bytes(x.terms[j]), epk, id)
+			w.key = appendIndexKey(w.key[:0], t.c.number, t.r.number, x.bytes(x.terms[j]), doc, epk, id)
 			err = t.batch.Delete(w.key, nil)
 			j++
 		default:
 			// An index that is made anew need not hold what it should.
 			if order < 0 || rebuilding {
-				w.key = appendIndexKey(w.key[:0], t.c.number, t.r.number, x.bytes(x.terms[i]), epk, id)
+				w.key = appendIndexKey(w.key[:0], t.c.number, t.r.number, x.bytes(x.terms[i]), doc, epk, id)
 				err = t.batch.Set(w.key, nil, nil)
 			}
 			i++
@@ -311,10 +315,10 @@ func (t *txn) remove(epk, id string, old *stored) (terms int, err error) {
 	if err := t.forget(epk, id, old); err != nil {
 		return 0, err
 	}
-	if err := t.id(epk, id, false); err != nil {
+	if err := t.id(epk, id, old.doc, false); err != nil {
 		return 0, err
 	}
-	if err := t.index(span{}, was.terms, epk, id); err != nil {
+	if err := t.index(span{}, was.terms, old.doc, epk, id); err != nil {
 		return 0, err
 	}
 	for i := range t.set.shape.uniques {
