@@ -64,6 +64,8 @@ type Config struct {
 	RebalanceTimeout connector.Duration `yaml:"rebalanceTimeout" doc:"how long a member may take to give up partitions in good order"`
 	MaxVersion       string             `yaml:"maxVersion" doc:"newest Kafka version to speak, such as 3.8; empty: what the brokers offer"`
 
+	// named is set by Named.
+	named string
 	// dial replaces the network, in tests.
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -132,8 +134,31 @@ func (c *Config) OpenDeadLetters(_ context.Context, env connector.Env, suffix st
 }
 
 func (c *Config) connection(env connector.Env) (*connection, error) {
-	return newConnection(c.Brokers, c.TLS, c.SASL, c.MaxVersion, c.dial, env.Log)
+	conn, err := newConnection(c.Brokers, c.TLS, c.SASL, c.MaxVersion, c.dial, env.Log)
+	if err == nil && c.named != "" {
+		conn.where = c.named
+	}
+	return conn, err
 }
+
+// Ping tells whether the cluster answers and lets this user in. A topic that a
+// run would make need not be there.
+func (c *Config) Ping(ctx context.Context, env connector.Env) error {
+	conn, err := c.connection(env)
+	if err != nil {
+		return err
+	}
+	cl, err := conn.client()
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	return conn.reach(ctx, cl)
+}
+
+// Named says by which setting a user has named the brokers, for the hints of
+// what is opened afterwards, if that is not KAFKA_BROKERS.
+func (c *Config) Named(by string) { c.named = by }
 
 func splitAddresses(addr string) []string {
 	var list []string

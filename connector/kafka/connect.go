@@ -39,9 +39,11 @@ const (
 // connection is what every client of one cluster shares.
 type connection struct {
 	brokers string
-	user    string
-	tls     bool
-	opts    []kgo.Opt
+	// where says by which setting the brokers are named, for hints.
+	where string
+	user  string
+	tls   bool
+	opts  []kgo.Opt
 	// reached is set once the cluster has answered and let us in: from then
 	// on its address and our settings are right, and what it does not
 	// answer is worth repeating.
@@ -60,6 +62,7 @@ func newConnection(brokers []string, t TLS, s SASL, maxVersion string,
 			Hint: "set brokers in the solution or KAFKA_BROKERS=host:port in the environment"}
 	}
 	c := &connection{brokers: strings.Join(brokers, ","), user: s.Username, tls: t.Enabled}
+	c.where = "KAFKA_BROKERS=" + c.brokers
 	if c.eventHubs() && maxVersion == "" {
 		maxVersion = eventHubsVersion
 	}
@@ -191,7 +194,11 @@ func (c *connection) reach(ctx context.Context, cl *kgo.Client) error {
 	var eof *kgo.ErrFirstReadEOF
 	if c.user != "" && hungUp(err) && !(errors.As(err, &eof) && c.tls) {
 		// Some brokers answer a wrong password by hanging up.
-		return &connector.Hinted{Hint: "check KAFKA_USERNAME, KAFKA_PASSWORD and sasl.mechanism",
+		hint := "check KAFKA_USERNAME, KAFKA_PASSWORD and sasl.mechanism"
+		if c.eventHubs() {
+			hint = "check EVENTHUBS_CONNECTION_STRING, or the password if you have set it yourself"
+		}
+		return &connector.Hinted{Hint: hint,
 			Err: &plainError{"Kafka at " + c.brokers + " hung up when given the user name and password of " + quoted(c.user), err}}
 	}
 	return c.explain(err, "reaching it")
@@ -259,15 +266,15 @@ func (c *connection) say(err error, doing string) error {
 	case strings.Contains(text, "tls alert"), strings.Contains(text, "tls endpoint"):
 		return unreachable("it speaks TLS on this port", "set tls.enabled: true and tls.caFile, or use the cluster's plain port")
 	case strings.Contains(text, "invalid large response size"):
-		return unreachable("what answers is not Kafka", "check the host and port in KAFKA_BROKERS="+c.brokers)
+		return unreachable("what answers is not Kafka", "check the host and port in "+c.where)
 	case errors.As(err, &dns):
-		return unreachable("no such host "+dns.Name, "check the host in KAFKA_BROKERS="+c.brokers)
+		return unreachable("no such host "+dns.Name, "check the host in "+c.where)
 	case errors.As(err, &errno):
-		return unreachable(errno.Error(), "is it running? KAFKA_BROKERS="+c.brokers)
+		return unreachable(errno.Error(), "is it running? "+c.where)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netOp) && netOp.Timeout():
-		return unreachable("no answer in time", "is it running, and is there a firewall between? KAFKA_BROKERS="+c.brokers)
+		return unreachable("no answer in time", "is it running, and is there a firewall between? "+c.where)
 	case hungUp(err), lostBroker(err):
-		return unreachable("it closed the connection", "is it running? KAFKA_BROKERS="+c.brokers)
+		return unreachable("it closed the connection", "is it running? "+c.where)
 	}
 	return fmt.Errorf("%s: %s: %w", at, doing, err)
 }

@@ -2,9 +2,14 @@ package cli
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 )
+
+// usualKafkaPort is where Kafka clients look for the endpoint if the connection
+// string is the emulator's and says nothing else.
+const usualKafkaPort = "9092"
 
 // announceHubs says how clients reach Event Hubs. Lines fit 80 columns, except
 // connection strings: they stand on a line of their own, to be copied whole.
@@ -29,6 +34,9 @@ func (a *app) announceHubs(l Local, o LocalOptions, all []Endpoint) error {
 			name += "_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(e.Namespace))
 		}
 		fmt.Fprintf(&b, "\nexport %s='%s'\n", name, e.Connection)
+		if _, port, err := net.SplitHostPort(e.Kafka); err == nil && port != usualKafkaPort {
+			fmt.Fprintf(&b, "(for solutions with Kafka clients add ;KafkaEndpoint=%s)\n", e.Kafka)
+		}
 	}
 	if strings.Contains(all[0].Connection, "SharedAccessKey=***") {
 		fmt.Fprintln(&b, "(with the key in place of ***)")

@@ -315,10 +315,14 @@ func TestLocalWithSeveralAddresses(t *testing.T) {
 		t.Errorf("exit %d, %+v: %s", code, got, errs)
 	}
 	for _, want := range []string{"Namespace first\n", "  AMQP       127.0.0.1:5673\n", "  Kafka      127.0.0.1:9092\n", "  Explorer   http://127.0.0.1:5300/\n", "http://127.0.0.1:5300/health\n",
-		"export EVENTHUBS_CONNECTION_STRING='Endpoint=sb://127.0.0.1:5672;", "export EVENTHUBS_CONNECTION_STRING_SECOND_ONE='Endpoint=", "(with the key in place of ***)"} {
+		"export EVENTHUBS_CONNECTION_STRING='Endpoint=sb://127.0.0.1:5672;", "export EVENTHUBS_CONNECTION_STRING_SECOND_ONE='Endpoint=", "(with the key in place of ***)",
+		"\n(for solutions with Kafka clients add ;KafkaEndpoint=127.0.0.1:9093)\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in:\n%s", want, out)
 		}
+	}
+	if strings.Contains(out, "KafkaEndpoint=127.0.0.1:9092") {
+		t.Errorf("the usual port is named:\n%s", out)
 	}
 	for line := range strings.Lines(out) {
 		if len(line) > 81 && !strings.HasPrefix(line, "export ") {

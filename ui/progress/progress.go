@@ -35,6 +35,8 @@ type Display struct {
 	lines  int // of the block on screen
 	last   time.Time
 	phase  metrics.Phase
+	// throttled is what the last plain line has told.
+	throttled int64
 }
 
 // New returns a display. live redraws in place (w must be a terminal);
@@ -229,7 +231,13 @@ func (d *Display) plainLine() string {
 			parts = append(parts, "store away")
 		}
 	}
-	return clip(strings.Join(parts, "  "), 79)
+	line := clip(strings.Join(parts, "  "), 79)
+	if s.Throttled > d.throttled {
+		// On a line of its own: it is what explains the rest of this one.
+		line += fmt.Sprintf("\n%17s%s requests throttled so far", "", count(s.Throttled))
+		d.throttled = s.Throttled
+	}
+	return line
 }
 
 func clock(d time.Duration) string {

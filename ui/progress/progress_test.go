@@ -51,6 +51,24 @@ func TestPlainLines(t *testing.T) {
 	}
 }
 
+// TestPlainThrottled: who watches a run without a terminal sees that requests
+// are refused while they are, within a line's width.
+func TestPlainThrottled(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	d := New(&out, false, time.Second)
+	d.Begin(header)
+	s := samples()[4]
+	s.Phase, s.Acked, s.Stored, s.Backlog, s.Throttled = metrics.Streaming, 612_345, 162_345, 450_000, 12_750
+	d.Update(s)
+	s.At = s.At.Add(2 * time.Second)
+	d.Update(s)
+	d.Close()
+	if got := out.String(); strings.Count(got, "\n                 12,750 requests throttled so far\n") != 1 {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 // TestLiveFits: no line is wider than 80 columns, and what is redrawn is
 // exactly what was drawn.
 func TestLiveFits(t *testing.T) {

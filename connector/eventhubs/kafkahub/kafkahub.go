@@ -148,6 +148,15 @@ func (c *Config) OpenDeadLetters(ctx context.Context, env connector.Env, suffix 
 	return k.OpenDeadLetters(ctx, env, suffix)
 }
 
+// Ping tells whether the namespace answers Kafka clients and lets this one in.
+func (c *Config) Ping(ctx context.Context, env connector.Env) error {
+	k, err := c.reachable()
+	if err != nil {
+		return err
+	}
+	return k.Ping(ctx, env)
+}
+
 func (c *Config) reachable() (*kafka.Config, error) {
 	if c.ConnectionString == "" {
 		return nil, &connector.Hinted{Err: errors.New("no Event Hubs namespace is configured"),
@@ -201,6 +210,7 @@ func (c *Config) kafka() (*kafka.Config, error) {
 		endpoint = net.JoinHostPort(host, port)
 	}
 	k.Brokers = []string{endpoint}
+	k.Named(fmt.Sprintf("EVENTHUBS_CONNECTION_STRING leads to %s; %s=host:port in it leads elsewhere", endpoint, endpointKey))
 	k.SASL = kafka.SASL{Mechanism: "PLAIN", Username: user, Password: text}
 	if !p.Emulator {
 		k.TLS = kafka.TLS{Enabled: true, CAFile: c.TLS.CAFile, InsecureSkipVerify: c.TLS.InsecureSkipVerify}

@@ -153,7 +153,31 @@ func TestThroughTheEndpoint(t *testing.T) {
 	}
 	defer other.Close()
 	_, err = other.Prepare(ctx)
+	if c.Ping(ctx, env) == nil {
+		t.Error("a wrong key opens the door")
+	}
 	if hinted, ok := errors.AsType[*connector.Hinted](err); !ok || strings.Contains(err.Error()+hinted.Hint, "b3RoZXI=") {
 		t.Errorf("with a wrong key: %v", err)
+	}
+}
+
+// TestNobodyThere: the hint names what the user has set, which is not the list
+// of brokers.
+func TestNobodyThere(t *testing.T) {
+	t.Parallel()
+	c := NewConfig()
+	c.SetAddress(AddressOf(azure+";UseDevelopmentEmulator=true", "127.0.0.1:1"))
+	env := connector.Env{Run: "r1", Getenv: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler)}
+	l, err := c.Open(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, err = l.Prepare(t.Context())
+	for what, err := range map[string]error{"Prepare": err, "Ping": c.Ping(t.Context(), env)} {
+		away, ok := errors.AsType[*connector.Unreachable](err)
+		if !ok || strings.Contains(away.Hint, "KAFKA_BROKERS") || !strings.Contains(away.Hint, "EVENTHUBS_CONNECTION_STRING leads to 127.0.0.1:1") {
+			t.Errorf("%s: %v (%+v)", what, err, away)
+		}
 	}
 }
