@@ -188,6 +188,9 @@ func intervals(samples []metrics.Sample, v *verify.Verdict) []Interval {
 	for i := range out {
 		x := &out[i]
 		from, to := at(samples, x.At), at(samples, x.At.Add(step))
+		if i == 0 {
+			from = metrics.Sample{} // what was counted before the first event was noted
+		}
 		if i == len(out)-1 {
 			to = last // what was counted after the last row was stored
 		}
