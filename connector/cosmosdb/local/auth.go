@@ -46,6 +46,18 @@ func (a *authorizer) slot(authorization string) *atomic.Pointer[seenToken] {
 	return &a.seen[(h^h>>8)%seenTokens]
 }
 
+// sameText compares in a time that does not tell how much is the same.
+func sameText(a, b string) bool {
+	differs := byte(0)
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		differs |= a[i] ^ b[i]
+	}
+	return subtle.ConstantTimeByteEq(differs, 0) == 1
+}
+
 func tooFar(now, date time.Time) bool {
 	skew := now.Sub(date)
 	return skew > maxSkew || skew < -maxSkew
@@ -79,7 +91,7 @@ func (a *authorizer) check(c *call) *failure {
 		return unauthorized("Required Header authorization is missing. Ensure a valid Authorization token is passed.")
 	}
 	slot := a.slot(c.in.authorization)
-	if k := slot.Load(); k != nil && k.authorization == c.in.authorization && k.verb == c.verb && k.word == c.path.word &&
+	if k := slot.Load(); k != nil && sameText(k.authorization, c.in.authorization) && k.verb == c.verb && k.word == c.path.word &&
 		k.link == link(c) && k.date == c.in.date && !tooFar(c.now, k.at) {
 		return nil
 	}

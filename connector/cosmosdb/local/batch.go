@@ -92,7 +92,7 @@ func (c *call) transaction(m *batchMemory) error {
 // prepareBatched makes an operation for the store from one of a batch. Without a
 // key that of the item is taken.
 func (c *call) prepareBatched(b *batchOp, op *store.Op, key *partition.Key, hasKey bool) error {
-	*op = store.Op{Kind: b.kind, ID: b.id, IfMatch: b.ifMatch, IfNoneMatch: b.ifNoneMatch}
+	*op = store.Op{Kind: b.kind, ID: b.id, IfMatch: b.ifMatch, IfNoneMatch: b.ifNoneMatch, NoBody: c.in.minimal}
 	switch b.kind {
 	case store.OpCreate, store.OpUpsert, store.OpReplace:
 		return c.prepare(op, b.resource, key, hasKey)

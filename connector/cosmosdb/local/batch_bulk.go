@@ -131,6 +131,7 @@ func (c *call) bulkStep(m *batchMemory, answers []bulkAnswer, from, to int) (ok 
 		for _, i := range m.where[from:to] {
 			answers[i].refused = f
 		}
+		c.coll.stats.throttled.Add(int64(to - from - 1)) // one was counted
 		return false, nil
 	}
 	results, err := c.items().ApplyEach(c.ctx, m.keyed[from:to])

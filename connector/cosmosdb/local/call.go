@@ -31,6 +31,8 @@ type call struct {
 	out  reply
 	// closing: the connection ends with this answer.
 	closing bool
+	// release gives back the memory of a large answer, if not nil.
+	release func()
 }
 
 // reply is the answer to a request.

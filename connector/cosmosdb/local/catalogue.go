@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,10 @@ func (k *catalogue) of(d *store.Database, c *store.Container) (*container, error
 	if known := k.known[c]; known != nil {
 		return known, nil
 	}
+	// One that was deleted since it was found would be kept for ever.
+	if now, err := k.store.ContainerByRID(c.RID()); err != nil || now != c {
+		return nil, store.ErrNotFound
+	}
 	b, err := k.budgetOf(d, c)
 	if err != nil {
 		return nil, err
@@ -192,15 +197,12 @@ func (k *catalogue) createDatabase(ctx context.Context, id string, t throughput)
 }
 
 func (k *catalogue) deleteDatabase(ctx context.Context, d *store.Database, ifMatch string) error {
-	containers := k.store.Containers(d)
 	if err := k.store.DeleteDatabase(ctx, d, ifMatch); err != nil {
 		return err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, c := range containers {
-		delete(k.known, c)
-	}
+	maps.DeleteFunc(k.known, func(_ *store.Container, c *container) bool { return c.db.RID == d.RID })
 	delete(k.shared, d.RID)
 	return nil
 }
@@ -259,14 +261,19 @@ func (k *catalogue) setThroughput(ctx context.Context, o *store.Offer, t through
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	latest, err := k.store.Offer(o.RID)
+	if err != nil {
+		return o, nil // it has gone with its container
+	}
+	// Of two changes at once the store knows which is the later one.
 	if o.Database {
 		if b := k.shared[o.Resource]; b != nil {
-			b.set(k.limit(o), k.now())
+			b.set(k.limit(latest), k.now())
 		}
 		return o, nil
 	}
 	if c, err := k.store.ContainerByRID(o.Resource); err == nil && k.known[c] != nil {
-		k.known[c].budget.set(k.limit(o), k.now())
+		k.known[c].budget.set(k.limit(latest), k.now())
 	}
 	return o, nil
 }

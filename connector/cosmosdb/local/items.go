@@ -26,9 +26,9 @@ func (s *Server) itemHandlers() map[operation]handler {
 		opItemRead:    func(c *call) error { return c.read() },
 		opItemDelete:  func(c *call) error { return c.remove() },
 		opItemPatch:   func(c *call) error { return c.patch() },
-		opItemFeed:    func(c *call) error { return c.readFeed() },
-		opChangeFeed:  func(c *call) error { return c.changeFeed() },
-		opItemQuery:   func(c *call) error { return c.queryItems() },
+		opItemFeed:    pageOf((*call).readFeed),
+		opChangeFeed:  pageOf((*call).changeFeed),
+		opItemQuery:   pageOf((*call).queryItems),
 		opQueryPlan:   func(c *call) error { return c.planQuery() },
 		opBatch:       func(c *call) error { return c.batch() },
 	}
@@ -44,7 +44,7 @@ func (c *call) write(kind store.OpKind) error {
 	if err != nil {
 		return err
 	}
-	op := store.Op{Kind: kind, IfMatch: c.in.ifMatch, IfNoneMatch: c.in.ifNoneMatch}
+	op := store.Op{Kind: kind, IfMatch: c.in.ifMatch, IfNoneMatch: c.in.ifNoneMatch, NoBody: c.in.minimal}
 	if kind == store.OpReplace {
 		if op.ID, err = c.itemID(key); err != nil {
 			return err

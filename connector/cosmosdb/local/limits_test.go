@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -110,16 +112,37 @@ func TestWhatIsNoHTTP(t *testing.T) {
 // A client that does not get on with its request is told so, and let go.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *local.Options) { o.Timing.Request = 300 * time.Millisecond })
-	for _, text := range []string{"GET / HT", "POST /dbs HTTP/1.1\r\nHost: " + w.srv.HostPort() + "\r\nContent-Length: 100\r\n\r\n{"} {
-		conn := w.dial(t)
-		resp := ask(t, conn, bufio.NewReader(conn), text)
-		if resp.StatusCode != 408 || !resp.Close {
-			t.Errorf("%q: %s", text, resp.Status)
-		}
-		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("%q: the connection goes on: %v", text, err)
-		}
+	// Long enough for the clients that are not meant to be slow.
+	w := newWorld(t, func(o *local.Options) { o.Timing.Request = 2 * time.Second })
+	for name, text := range map[string]string{
+		"head": "GET / HT", "body": "POST /dbs HTTP/1.1\r\nHost: " + w.srv.HostPort() + "\r\nContent-Length: 100\r\n\r\n{",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn := w.dial(t)
+			resp := ask(t, conn, bufio.NewReader(conn), text)
+			if resp.StatusCode != 408 || !resp.Close {
+				t.Error(resp.Status)
+			}
+			if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the connection goes on: %v", err)
+			}
+		})
+	}
+}
+
+// What a client does not wait for any more ends by itself.
+func TestLongQueries(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *local.Options) { o.Timing.Work = 200 * time.Millisecond })
+	w.container(t, "c", shape{})
+	item := `{"id":"1","pk":"x","a":[0` + strings.Repeat(",1", 2000) + `]}`
+	w.raw(t, "POST", "dbs/db/colls/c/docs", item, "x-ms-documentdb-partitionkey", `["x"]`).want(t, 201, "")
+	ask := func(query string) answer {
+		return w.raw(t, "POST", "dbs/db/colls/c/docs", `{"query":"`+query+`"}`, "content-type", "application/query+json", "x-ms-documentdb-partitionkey", `["x"]`)
+	}
+	for range 3 {
+		ask("SELECT VALUE COUNT(1) FROM c JOIN a IN c.a JOIN b IN c.a JOIN d IN c.a").want(t, 408, "").mentions(t, "RequestTimeout")
 	}
 }
 

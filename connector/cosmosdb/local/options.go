@@ -59,6 +59,9 @@ type Options struct {
 type Timing struct {
 	// Request is how long a client may take to send a request: 60 s.
 	Request time.Duration
+	// Work is how long a query or the page of a feed may take: 60 s, which is
+	// when clients give up. That they have left, a server does not see.
+	Work time.Duration
 	// Answer is how long it may take to read the answer: 60 s.
 	Answer time.Duration
 	// Idle is how long a connection may stay without requests: 5 min.
@@ -72,7 +75,7 @@ func (t *Timing) defaults() {
 		v *time.Duration
 		d time.Duration
 	}{
-		{&t.Request, time.Minute}, {&t.Answer, time.Minute}, {&t.Idle, 5 * time.Minute}, {&t.Close, 10 * time.Second},
+		{&t.Request, time.Minute}, {&t.Work, time.Minute}, {&t.Answer, time.Minute}, {&t.Idle, 5 * time.Minute}, {&t.Close, 10 * time.Second},
 	} {
 		if *d.v <= 0 {
 			*d.v = d.d

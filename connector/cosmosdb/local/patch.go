@@ -44,7 +44,8 @@ func (c *call) patch() error {
 	if err != nil {
 		return err
 	}
-	return c.single(key, store.Op{Kind: store.OpPatch, ID: id, Mutate: p.mutate(c), IfMatch: c.in.ifMatch, IfNoneMatch: c.in.ifNoneMatch})
+	return c.single(key, store.Op{Kind: store.OpPatch, ID: id, Mutate: p.mutate(c), IfMatch: c.in.ifMatch, IfNoneMatch: c.in.ifNoneMatch,
+		NoBody: c.in.minimal})
 }
 
 // parsePatch reads {"operations":[...],"condition":"..."}; bulk requests of some

@@ -146,7 +146,7 @@ func (x *exchange) write(r *fasthttp.RequestCtx) {
 	if c.closing {
 		h.SetConnectionClose()
 	}
-	o.body = r.Response.SwapBody(o.body)
+	c.hand(r)
 }
 
 func (x *exchange) text(h *fasthttp.ResponseHeader, name []byte, v string) {

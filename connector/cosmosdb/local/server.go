@@ -28,6 +28,7 @@ type Server struct {
 	auth     *authorizer
 	table    [opCount]handler
 	bodies   *semaphore.Weighted // the memory of large request bodies
+	pages    *semaphore.Weighted // that of pages
 	known    *catalogue
 	listener *boundedListener
 	hostPort string // as HostPort says
@@ -53,7 +54,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, scheme: "http", auth: newAuthorizer(key), bodies: semaphore.NewWeighted(sharedBodies)}
+	s := &Server{opts: o, scheme: "http", auth: newAuthorizer(key), bodies: semaphore.NewWeighted(sharedBodies), pages: semaphore.NewWeighted(sharedPages)}
 	if o.TLS != nil {
 		s.scheme = "https"
 	}
