@@ -87,6 +87,9 @@ const (
 	// answerTimeout is longer than the service itself takes for a query (5 s)
 	// or a write; what takes longer has been lost on the way.
 	answerTimeout = 60 * time.Second
+	// wholeTimeout is for a request and all of its answer: a connection that
+	// falls silent in the middle of a page of 4 MB would be waited for for ever.
+	wholeTimeout = 2 * answerTimeout
 )
 
 // account makes the client; it connects when it is used.
@@ -105,7 +108,7 @@ func (c *Config) account(env connector.Env) (*account, error) {
 		// throttled and lost requests cost, and would not be counted.
 		Retry:     policy.RetryOptions{MaxRetries: -1},
 		Telemetry: policy.TelemetryOptions{ApplicationID: "millrace"},
-		Transport: &transporter{http.Client{Transport: t}},
+		Transport: &transporter{http.Client{Transport: t, Timeout: wholeTimeout}},
 	}}
 	if c.ConnectionString != "" {
 		addr, err := parseConnectionString(c.ConnectionString)

@@ -172,6 +172,30 @@ func (c *Config) Open(_ context.Context, env connector.Env) (connector.Store, er
 	return newStore(*c, a, env)
 }
 
+// Ping tells whether the account answers and lets this user in. The database
+// and the container, which a run would make, need not be there.
+func (c *Config) Ping(ctx context.Context, env connector.Env) error {
+	if problems := c.Validate(); len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	a, err := c.account(env)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	db, err := a.client.NewDatabase(c.Database)
+	if err != nil {
+		return fmt.Errorf("the database %q: %w", c.Database, err)
+	}
+	return a.repeat(ctx, fmt.Sprintf("looking for the database %q", c.Database), nil, func() error {
+		_, err := db.Read(ctx, nil)
+		if err != nil && faultOf(err) == missing {
+			return nil
+		}
+		return err
+	})
+}
+
 // problems collects what is wrong with a configuration.
 type problems []error
 

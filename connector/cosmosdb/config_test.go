@@ -182,3 +182,31 @@ func TestEntraID(t *testing.T) {
 		t.Errorf("without any address: %v", err)
 	}
 }
+
+// TestPing: an account that answers and lets us in is told from one that does
+// not, and looking makes nothing.
+func TestPing(t *testing.T) {
+	t.Parallel()
+	c := standin(t, local.Options{Throughput: -1, Key: local.WellKnownKey})
+	for range 2 { // the second finds what the first would have made
+		if err := c.Ping(t.Context(), env("")); err != nil {
+			t.Errorf("an empty account: %v", err)
+		}
+		s := open(t, &c, env(""))
+		defer s.Close()
+		if _, err := s.Query(t.Context(), "SELECT * FROM c"); err == nil || !strings.Contains(err.Error(), "does not exist") {
+			t.Errorf("looking has made something: %v", err)
+		}
+	}
+	away, wrong := c, c
+	away.ConnectionString = "AccountEndpoint=http://127.0.0.1:1/;" + someKey
+	if _, ok := errors.AsType[*connector.Unreachable](away.Ping(t.Context(), env(""))); !ok {
+		t.Errorf("nobody there: %v", away.Ping(t.Context(), env("")))
+	}
+	endpoint, _, _ := strings.Cut(c.ConnectionString, ";")
+	wrong.ConnectionString = endpoint + ";" + someKey
+	err := wrong.Ping(t.Context(), env(""))
+	if hinted, ok := errors.AsType[*connector.Hinted](err); !ok || strings.Contains(err.Error()+hinted.Hint, "c2VjcmV0") {
+		t.Errorf("a wrong key: %v", err)
+	}
+}

@@ -50,6 +50,7 @@ const (
 const (
 	subUnplanned    = 1004
 	subWriteRegion  = 3
+	subNotYet       = 1002
 	subNoAccount    = 1008
 	subPartitionBig = 1014
 )
@@ -65,6 +66,8 @@ func faultOf(err error) fault {
 	switch {
 	case errors.As(err, &answer):
 		return statusFault(answer.StatusCode, subStatus(answer.RawResponse))
+	case errors.As(err, &auth) && auth.RawResponse != nil && auth.RawResponse.StatusCode >= http.StatusInternalServerError:
+		return passing // Entra ID has a bad moment, not this identity
 	case errors.As(err, &cert), errors.As(err, &auth):
 		return refused
 	case errors.As(err, &host) && !host.temporary:
@@ -83,6 +86,9 @@ func statusFault(status, sub int) fault {
 	case http.StatusConflict:
 		return conflict
 	case http.StatusNotFound:
+		if sub == subNotYet {
+			return passing // a replica that is behind, or a container made a moment ago
+		}
 		return missing
 	case http.StatusUnauthorized:
 		return unauthorized
@@ -241,7 +247,7 @@ func (a *account) say(err error, f fault, doing string) error {
 	case unauthorized:
 		return hinted(a.credentialHint(), "%s refuses the %s: %s (%s)", at, a.credentialName(), doing, detail(err))
 	case missing:
-		return hinted("create it with `millrace run` or step C, or check serve.database and serve.container",
+		return hinted("create it with `millrace run` or step C, name the run with --run, or check serve.database and serve.container",
 			"%s: %s: it does not exist (%s)", at, doing, detail(err))
 	case full:
 		return hinted("choose a partition key with more values: one value takes 20 GB", "%s: %s: a partition key is full (%s)", at, doing, detail(err))

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
 	"millrace/record"
 )
 
@@ -228,4 +230,29 @@ func FuzzAnswers(f *testing.F) {
 		canonical(body)
 		compare(body, body)
 	})
+}
+
+// TestPassingFaults: what passes by itself is not taken for a mistake of the
+// user's.
+func TestPassingFaults(t *testing.T) {
+	t.Parallel()
+	entra := func(status int) error {
+		return fmt.Errorf("asking for a token: %w", &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: status}})
+	}
+	for what, got := range map[string]fault{
+		"Entra ID is away":           faultOf(entra(http.StatusServiceUnavailable)),
+		"a replica is behind":        statusFault(http.StatusNotFound, 1002),
+		"the regions change places":  statusFault(http.StatusForbidden, 3),
+		"a partition is being moved": statusFault(http.StatusRequestTimeout, 0),
+	} {
+		if got != passing {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+	if got := faultOf(entra(http.StatusUnauthorized)); got != refused {
+		t.Errorf("a wrong identity: %v", got)
+	}
+	if got := statusFault(http.StatusNotFound, 1003); got != missing {
+		t.Errorf("no container: %v", got)
+	}
 }

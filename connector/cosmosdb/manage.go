@@ -35,7 +35,21 @@ func messageOf(r *http.Response) string {
 	for _, tail := range []string{"\r\nActivityId:", "\nActivityId:", ", \r\nRequestStartTime:", "\r\nRequestStartTime:"} {
 		text, _, _ = strings.Cut(text, tail)
 	}
-	return text
+	return unwrapped(text)
+}
+
+// wrapping stands before JSON in messages.
+const wrapping = "Message: "
+
+// unwrapped takes a message out of the JSON in which the service has it, at
+// times: Message: {"Errors":["..."]}.
+func unwrapped(text string) string {
+	var in struct{ Errors []string }
+	rest, ok := strings.CutPrefix(text, wrapping)
+	if !ok || json.Unmarshal([]byte(rest), &in) != nil || len(in.Errors) == 0 {
+		return text
+	}
+	return strings.Join(in.Errors, " ")
 }
 
 // Prepare implements connector.Store: it creates the database and the

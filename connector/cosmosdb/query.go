@@ -2,9 +2,11 @@ package cosmosdb
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf16"
 
 	"millrace/connector"
 )
@@ -23,14 +25,44 @@ func (s *Store) Query(ctx context.Context, text string) (connector.Rows, error) 
 		return newRows(ctx, p, s.account.log)
 	}
 	if faultOf(err) != unplanned {
-		return nil, err
+		return nil, misread(err, text)
 	}
 	from, err := s.planned(ctx, text)
 	if err != nil {
-		return nil, err
+		return nil, misread(err, text)
 	}
 	return newRows(ctx, from, s.account.log)
 }
+
+// misread says where a query is wrong, if that is what the service says; other
+// errors it leaves alone.
+func misread(err error, query string) error {
+	said, ok := strings.CutPrefix(messageOf(answerOf(err)), wrapping)
+	var wrong struct {
+		Errors []struct {
+			Location      struct{ Start, End int }
+			Code, Message string
+		}
+	}
+	if !ok || json.Unmarshal([]byte(said), &wrong) != nil || len(wrong.Errors) == 0 {
+		return err
+	}
+	e := wrong.Errors[0]
+	// Positions count UTF-16 units.
+	units := utf16.Encode([]rune(query))
+	start := max(0, min(e.Location.Start, len(units)))
+	at := "at its end"
+	if rest := strings.Join(strings.Fields(string(utf16.Decode(units[start:]))), " "); rest != "" {
+		if r := []rune(rest); len(r) > excerpt {
+			rest = string(r[:excerpt]) + "..."
+		}
+		at = fmt.Sprintf("at character %d, before `%s`", start+1, rest)
+	}
+	return &plainError{fmt.Sprintf("the query is wrong %s: %s (%s)", at, strings.TrimSuffix(e.Message, "."), e.Code), err}
+}
+
+// excerpt is how many characters of a wrong query are shown.
+const excerpt = 24
 
 // pages are the results of a query over one range, or of one that the gateway
 // answers over all of them.

@@ -138,3 +138,33 @@ func TestQueryRows(t *testing.T) {
 		t.Errorf("a query on nothing: %v", err)
 	}
 }
+
+// TestWrongQueries: who has made a mistake in a query reads what and where, and
+// nothing of how the service wraps it.
+func TestWrongQueries(t *testing.T) {
+	t.Parallel()
+	for _, units := range []int{400, 30_000} {
+		c := standin(t, local.Options{Throughput: -1})
+		c.Throughput = units
+		s := prepared(t, &c)
+		for query, want := range map[string]string{
+			"SELECT * FROM c WHERE c.type == 'CO2'":               "at character 31, before `= 'CO2'`: Syntax error, incorrect syntax near '=' (SC1001)",
+			"SELECT '\U0001F600' AS x,\n * FRM c":                 "the query is wrong at character ",
+			"SELECT * FROM d WHERE c.type = 1 AND c.type = 'CO2'": "at character 23, before `c.type = 1 AND c.type = ...`: Identifier 'c' could not be resolved (SC2001)",
+			"SELECT * FROM c ORDER BY FOO(c.type)":                "(SC",
+			"SELECT VALUE COUNT(1) FROM c WHERE":                  "the query is wrong ",
+		} {
+			_, err := s.Query(t.Context(), query)
+			if err == nil || !strings.Contains(err.Error(), want) || strings.ContainsAny(err.Error(), "{}\"\n") || connector.ActionOf(err) != connector.Fail {
+				t.Errorf("%s: %v, want %s", query, err, want)
+			}
+		}
+		other := open(t, &c, env(newRun()))
+		defer other.Close()
+		_, err := other.Query(t.Context(), "SELECT * FROM c")
+		hinted, ok := errors.AsType[*connector.Hinted](err)
+		if !ok || !strings.Contains(hinted.Hint, "--run") || strings.ContainsAny(err.Error(), "{}") {
+			t.Errorf("no such container: %v", err)
+		}
+	}
+}
