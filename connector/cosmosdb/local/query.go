@@ -1,7 +1,9 @@
 package local
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -80,22 +82,29 @@ func (c *call) queryItems() error {
 		}
 	}
 	o := query.Options{Parameters: parameters, MaxItems: c.pageSize(), Now: c.now, Definition: c.definition(), Memory: queryMemory}
-	leave, err := c.srv.queries.enter(c.ctx)
-	if err != nil {
-		return err
+	ctx, cancel := context.WithTimeout(c.ctx, queryTime)
+	defer cancel()
+	leave, err := c.srv.queries.enter(ctx)
+	if err == nil {
+		defer leave()
+		err = c.runQuery(ctx, q, o, s)
 	}
-	defer leave()
-	return c.runQuery(q, o, s)
+	if errors.Is(err, context.DeadlineExceeded) && c.ctx.Err() == nil {
+		return &failure{status: http.StatusRequestTimeout, message: fmt.Sprintf("The query was given up after %v. "+
+			"Name a partition key, filter by what is indexed, or ask for less at a time.", queryTime)}
+	}
+	return err
 }
 
 // runQuery answers with a page, from one physical range after the other.
-func (c *call) runQuery(q *sql.Query, o query.Options, s scope) error {
+func (c *call) runQuery(ctx context.Context, q *sql.Query, o query.Options, s scope) error {
 	from, inner, err := parseQueryToken(c.in.continuation)
 	if err != nil {
 		return err
 	}
 	c.openFeed(c.coll.RID())
-	p := queryPage{call: c, options: o, start: len(c.out.body), started: time.Now()}
+	p := queryPage{call: c, ctx: ctx, options: o, start: len(c.out.body), started: time.Now()}
+	p.options.Until = p.started.Add(queryPageTime)
 	next := ""
 	for i, rangeID := range s.ranges {
 		if rangeID < from {
@@ -130,6 +139,9 @@ func (c *call) runQuery(q *sql.Query, o query.Options, s scope) error {
 	}
 	if c.in.metrics {
 		c.header("x-ms-documentdb-query-metrics", p.metrics())
+	}
+	if p.stats.OrderPart {
+		c.header("x-ms-cosmos-query-execution-info", p.execution())
 	}
 	if c.in.indexMetrics {
 		c.header("x-ms-cosmos-index-utilization", p.utilization())

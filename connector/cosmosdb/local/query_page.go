@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"time"
@@ -15,6 +16,7 @@ import (
 // took to find them.
 type queryPage struct {
 	call    *call
+	ctx     context.Context // of the query
 	options query.Options
 	start   int // of the results in the body
 	items   int
@@ -37,7 +39,7 @@ func (p *queryPage) run(q *sql.Query, bounds partition.Range, rangeID int, conti
 		return "", queryFailure(err)
 	}
 	p.compile += time.Since(began)
-	page, err := plan.Run(c.ctx, c.items())
+	page, err := plan.Run(p.ctx, c.items())
 	if err != nil {
 		return "", queryFailure(c.storeError(err))
 	}
@@ -56,6 +58,7 @@ func (p *queryPage) run(q *sql.Query, bounds partition.Range, rangeID int, conti
 	p.stats.BytesRead += st.BytesRead
 	p.stats.OutputBytes += st.OutputBytes
 	p.stats.Index = st.Index
+	p.stats.OrderPart, p.stats.Reversed = st.OrderPart, st.Reversed
 	return page.Continuation, nil
 }
 
@@ -63,7 +66,7 @@ func (p *queryPage) bytes() int { return len(p.call.out.body) - p.start }
 
 // full tells whether nothing more may be added.
 func (p *queryPage) full() bool {
-	return p.items >= p.options.MaxItems || p.bytes() >= maxPageBytes
+	return p.items >= p.options.MaxItems || p.bytes() >= maxPageBytes || !time.Now().Before(p.options.Until)
 }
 
 // metrics is the value of the header with which clients show what a query did.
@@ -83,6 +86,12 @@ func (p *queryPage) metrics() string {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// execution is the value of the header that tells clients which sort the results
+// of several ranges in which order items with the same keys come.
+func (p *queryPage) execution() string {
+	return fmt.Sprintf(`{"reverseRidEnabled":false,"reverseIndexScan":%t}`, p.stats.Reversed)
+}
 
 // utilization is the value of the header that tells which index a query used.
 func (p *queryPage) utilization() string {

@@ -28,6 +28,9 @@ func (c *call) crossPartition(q *sql.Query, parameters map[string]value.Value, s
 	if len(s.ranges) < 2 || !info.NeedsPlan {
 		return nil
 	}
+	if err := info.Unsupported(c.in.supportedFeatures); err != nil {
+		return queryFailure(err)
+	}
 	plan, err := json.Marshal(info)
 	if err != nil {
 		return fmt.Errorf("encoding the plan of a query: %w", err)

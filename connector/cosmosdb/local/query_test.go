@@ -69,7 +69,7 @@ func TestQueriesThroughTheGoClient(t *testing.T) {
 		{`SELECT VALUE c.id FROM c`, `["a","b","c","d","e"]`, nil},
 		{`select value c.id from c where c.n = 3`, `["c","d"]`, nil},
 		{`SELECT c.id, c.n AS number FROM c WHERE c.n < 2`, `[{"id":"a","number":1}]`, nil},
-		{`SELECT VALUE root.id FROM root WHERE root.s != "one" AND IS_DEFINED(root.n)`, `["b","c"]`, nil},
+		{`SELECT VALUE root.id FROM root WHERE root.s != "one" AND IS_DEFINED(root.n)`, `["b","c","d"]`, nil},
 		{`SELECT VALUE c.id FROM c WHERE c.n IN (1, 3) OR c.s = "five"`, `["a","c","d","e"]`, nil},
 		{`SELECT VALUE c.id FROM c WHERE c.n BETWEEN 2 AND 3 AND NOT c.b`, `[]`, nil},
 		{`SELECT VALUE c.id FROM c WHERE c.s LIKE "t%"`, `["b"]`, nil},
@@ -219,6 +219,13 @@ func TestCrossPartitionQueries(t *testing.T) {
 		if string(asked.body) != plan {
 			t.Errorf("%s: the plan asked for is\n%s, the one of the refusal\n%s", text, asked.body, plan)
 		}
+		// A client that cannot merge the results is told so, in place of the plan.
+		for _, lacking := range [][]string{{"X-Ms-Cosmos-Is-Query-Plan-Request", "True"}, {"X-Ms-Documentdb-Query-Enablecrosspartition", "True"}} {
+			told := w.query(t, string(body), append(lacking, "X-Ms-Cosmos-Supported-Query-Features", "HybridSearch")...).want(t, 400, "")
+			if !strings.Contains(string(told.body), "Query contains 1 or more unsupported features.") {
+				t.Errorf("%s: a client without features is told %s", text, told.body)
+			}
+		}
 		// In one range everything runs.
 		w.query(t, string(body), rangeHdr, "1").want(t, 200, "")
 	}
@@ -226,6 +233,31 @@ func TestCrossPartitionQueries(t *testing.T) {
 	failsWith(t, err, 400, "Cross partition query is required but disabled")
 	if got := queryAll(t, c, "SELECT * FROM c WHERE c.pk = 'k3'", nowhere, &azcosmos.QueryOptions{EnableCrossPartitionQuery: to.Ptr(false)}); len(got) != 5 {
 		t.Errorf("%d items", len(got))
+	}
+}
+
+// Clients that sort the results of ranges are told how items with equal keys are
+// ordered.
+func TestOrderOfEqualKeysIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	c := w.container(t, "c", shape{ru: several})
+	fill(t, c, 10, 3)
+	for order, want := range map[string]string{
+		"c.n":              `{"reverseRidEnabled":false,"reverseIndexScan":false}`,
+		"c.n DESC":         `{"reverseRidEnabled":false,"reverseIndexScan":true}`,
+		"c.n, c.pk DESC":   `{"reverseRidEnabled":false,"reverseIndexScan":true}`,
+		"c.n ASC, c.group": `{"reverseRidEnabled":false,"reverseIndexScan":false}`,
+	} {
+		text := "SELECT c._rid, [{'item': c.n}] AS orderByItems, c AS payload FROM c ORDER BY " + order
+		a := w.query(t, `{"query":"`+text+`"}`, rangeHdr, "0").want(t, 200, "")
+		if got := a.header.Get("X-Ms-Cosmos-Query-Execution-Info"); got != want {
+			t.Errorf("%s: %s", order, got)
+		}
+	}
+	a := w.query(t, `{"query":"SELECT * FROM c ORDER BY c.n"}`, rangeHdr, "0").want(t, 200, "")
+	if got := a.header.Get("X-Ms-Cosmos-Query-Execution-Info"); got != "" {
+		t.Errorf("a query that is as the user wrote it: %s", got)
 	}
 }
 

@@ -69,24 +69,24 @@ func holds(object, part value.Value) bool {
 	return all
 }
 
-func arrayContainsAny(_ *frame, args []value.Value) value.Value {
+func arrayContainsAny(f *frame, args []value.Value) value.Value {
 	if args[0].Kind() != value.KindArray {
 		return value.Undefined()
 	}
 	for _, find := range args[1:] {
-		if arrayContains(args[0], find, false).IsTrue() {
+		if !f.step() || arrayContains(args[0], find, false).IsTrue() {
 			return value.Bool(true)
 		}
 	}
 	return value.Bool(false)
 }
 
-func arrayContainsAll(_ *frame, args []value.Value) value.Value {
+func arrayContainsAll(f *frame, args []value.Value) value.Value {
 	if args[0].Kind() != value.KindArray {
 		return value.Undefined()
 	}
 	for _, find := range args[1:] {
-		if !arrayContains(args[0], find, false).IsTrue() {
+		if !f.step() || !arrayContains(args[0], find, false).IsTrue() {
 			return value.Bool(false)
 		}
 	}

@@ -1,15 +1,22 @@
 package query
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"millrace/connector/cosmosdb/local/sql"
 	"millrace/connector/cosmosdb/local/value"
 )
 
+// maxFolding is how long constants are computed while a query is compiled: what
+// is left then is computed by the run, which can be given up.
+const maxFolding = 50 * time.Millisecond
+
 // compiler turns a query's tree into closures.
 type compiler struct {
 	options Options
+	started time.Time
 	// vars counts the variables that were given places.
 	vars int
 	// container is the variable that holds the container's items, -1 for none
@@ -71,7 +78,7 @@ func (c *compiler) expr(e sql.Expr, s *scope) (expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.dynamic == before {
+	if c.dynamic == before && time.Since(c.started) < maxFolding {
 		if v, ok := c.compute(compiled); ok {
 			return constantExpr(v), nil
 		}
@@ -120,7 +127,11 @@ func (c *compiler) node(e sql.Expr, s *scope) (expr, error) {
 	case *sql.Member:
 		return c.member(e, s)
 	case *sql.Index:
-		return c.index(e, s)
+		at, err := c.index(e, s)
+		if err != nil {
+			return nil, err
+		}
+		return counted(at), nil
 	case *sql.Array:
 		return c.array(e, s)
 	case *sql.Object:
@@ -132,13 +143,20 @@ func (c *compiler) node(e sql.Expr, s *scope) (expr, error) {
 		}
 		return unaryExpr(e.Op, x), nil
 	case *sql.Binary:
+		if e.Op == sql.OpConcat {
+			return c.concatenation(e, s)
+		}
 		both, err := c.exprs([]sql.Expr{e.L, e.R}, s)
 		if err != nil {
 			return nil, err
 		}
-		return binaryExpr(e.Op, both[0], both[1]), nil
+		return counted(binaryExpr(e.Op, both[0], both[1])), nil
 	case *sql.Call:
-		return c.call(e, s)
+		called, err := c.call(e, s)
+		if err != nil {
+			return nil, err
+		}
+		return counted(called), nil
 	case *sql.Exists:
 		return c.subquery(e.Query, s, (*selection).exists)
 	case *sql.ArrayOf:
@@ -147,6 +165,47 @@ func (c *compiler) node(e sql.Expr, s *scope) (expr, error) {
 		return c.subquery(e.Query, s, (*selection).scalar)
 	}
 	return c.condition(e, s)
+}
+
+// counted is an expression that counts as a step.
+func counted(of expr) expr {
+	return func(f *frame) value.Value {
+		if !f.step() {
+			return value.Undefined()
+		}
+		return of(f)
+	}
+}
+
+// concatenation compiles a || b || c ... as one, so that no text is copied more
+// than once.
+func (c *compiler) concatenation(e *sql.Binary, s *scope) (expr, error) {
+	var operands []sql.Expr
+	rest := sql.Expr(e)
+	for {
+		b, ok := rest.(*sql.Binary)
+		if !ok || b.Op != sql.OpConcat {
+			break
+		}
+		operands, rest = append(operands, b.R), b.L
+	}
+	operands = append(operands, rest)
+	slices.Reverse(operands)
+	parts, err := c.exprs(operands, s)
+	if err != nil {
+		return nil, err
+	}
+	return func(f *frame) value.Value {
+		var text []byte
+		for _, part := range parts {
+			s, ok := part(f).AsString()
+			if !ok || len(text)+len(s) > maxText || !f.step() {
+				return value.Undefined()
+			}
+			text = append(text, s...)
+		}
+		return value.String(string(text))
+	}, nil
 }
 
 // condition compiles what reads as a condition of several parts.
@@ -258,11 +317,10 @@ func (c *compiler) member(e *sql.Member, s *scope) (expr, error) {
 }
 
 func path(slot int, names []string) expr {
-	if len(names) == 1 {
-		name := names[0]
-		return func(f *frame) value.Value { return f.vars[slot].Get(name) }
-	}
 	return func(f *frame) value.Value {
+		if !f.step() {
+			return value.Undefined()
+		}
 		v := f.vars[slot]
 		for _, name := range names {
 			v = v.Get(name)

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/dlclark/regexp2"
@@ -26,7 +27,26 @@ type frame struct {
 	items func(yield func() bool) bool
 	// tick is called for every row; it returns false when the run is to end.
 	tick func() bool
-	err  error
+	// wanted tells why the run is not wanted any more; nil if it cannot be
+	// given up, as when constants are computed.
+	wanted func() error
+	steps  int
+	err    error
+}
+
+// wantedEvery is after how many steps of expressions a run looks whether it is
+// still wanted. A step can take as long as it takes to read an item's 2 MB.
+const wantedEvery = 64
+
+// step is called for everything that an expression does; it returns false when
+// the run is to end.
+func (f *frame) step() bool {
+	if f.steps++; f.steps%wantedEvery == 0 && f.wanted != nil && f.err == nil {
+		if err := f.wanted(); err != nil {
+			f.fail(fmt.Errorf("the query was given up: %w", err))
+		}
+	}
+	return f.err == nil
 }
 
 // fail ends the query; the first reason counts.

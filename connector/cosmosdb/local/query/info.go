@@ -86,10 +86,14 @@ func (i *PartitionedInfo) Pinned() bool {
 }
 
 // Unsupported tells why the plan is of no use to a client with these features,
-// separated by commas as in the header of its request, nil if it is: a *Error.
+// separated by commas as in the header of its request, nil if it is: a *Error. A
+// client that does not say ("") is taken to have all.
 func (i *PartitionedInfo) Unsupported(features string) error {
 	if i.refused != nil {
 		return i.refused
+	}
+	if strings.TrimSpace(features) == "" {
+		return nil
 	}
 	has := map[string]bool{}
 	for f := range strings.SplitSeq(features, ",") {
@@ -99,7 +103,12 @@ func (i *PartitionedInfo) Unsupported(features string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return badRequest("Query contains the following features, which the calling client does not support: %s", strings.Join(missing, " "))
+	var b strings.Builder
+	b.WriteString("Query contains 1 or more unsupported features. Upgrade your SDK to a version that does support the requested features:")
+	for _, f := range missing {
+		b.WriteString("\nQuery contained " + f + ", which the calling client does not support.")
+	}
+	return badRequest("%s", b.String())
 }
 
 // queryRanges are the ranges that WHERE leaves.

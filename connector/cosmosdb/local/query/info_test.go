@@ -146,12 +146,13 @@ func TestUnsupportedPlans(t *testing.T) {
 	for _, tt := range []struct{ query, features, problem string }{
 		{"SELECT * FROM c", "", ""},
 		{"SELECT VALUE COUNT(1) FROM c", less, ""},
-		{"SELECT COUNT(1) AS n FROM c", less, "features, which the calling client does not support: NonValueAggregate"},
+		{"SELECT COUNT(1) AS n FROM c", less, "unsupported features. Upgrade your SDK to a version that does support the requested features:\nQuery contained NonValueAggregate, which the calling client does not support."},
 		{"SELECT COUNT(1) AS n FROM c", clientFeatures, ""},
-		{"SELECT c.a, COUNT(1) AS n FROM c GROUP BY c.a", less, "does not support: GroupBy NonValueAggregate"},
+		{"SELECT c.a, COUNT(1) AS n FROM c GROUP BY c.a", "", ""},
+		{"SELECT c.a, COUNT(1) AS n FROM c GROUP BY c.a", less, "\nQuery contained GroupBy, which the calling client does not support.\nQuery contained NonValueAggregate, which"},
 		{"SELECT VALUE FLOOR(AVG(c.a)) FROM c", clientFeatures, "Compositions of aggregates and other expressions are not allowed."},
 		{"SELECT VALUE {'n': COUNT(1)} FROM c", clientFeatures, "Compositions of aggregates"},
-		{"SELECT VALUE COUNT(1) FROM (SELECT DISTINCT VALUE c.a FROM c)", clientFeatures, "DCount"},
+		{"SELECT VALUE COUNT(1) FROM (SELECT DISTINCT VALUE c.a FROM c)", clientFeatures, "a subquery in FROM"},
 	} {
 		err := infoOf(t, tt.query, byKey, nil).Unsupported(tt.features)
 		var refused *Error

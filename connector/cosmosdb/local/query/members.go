@@ -44,6 +44,9 @@ func (c *compiler) memberOf(name string) (set, at int, ok bool) {
 // a set.
 func memberPath(set, at, container int, names []string) expr {
 	return func(f *frame) value.Value {
+		if !f.step() {
+			return value.Undefined()
+		}
 		m := &f.members[set]
 		if !m.loaded {
 			m.load(f.vars[container])

@@ -34,15 +34,6 @@ func binaryExpr(op sql.BinaryOp, l, r expr) expr {
 		return ordered(l, r, func(c int) bool { return c > 0 })
 	case sql.OpGreaterEqual:
 		return ordered(l, r, func(c int) bool { return c >= 0 })
-	case sql.OpConcat:
-		return func(f *frame) value.Value {
-			a, ok := l(f).AsString()
-			b, ok2 := r(f).AsString()
-			if !ok || !ok2 || len(a)+len(b) > maxText {
-				return value.Undefined()
-			}
-			return value.String(a + b)
-		}
 	}
 	calculate := arithmetic[op]
 	return func(f *frame) value.Value {

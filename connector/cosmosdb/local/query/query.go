@@ -56,6 +56,10 @@ type Options struct {
 	// MaxScan is after how many items read a streaming query ends a page that
 	// is not full yet, so that a request ends in time; 0 is DefaultMaxScan.
 	MaxScan int
+	// Until is when a streaming query ends a page that is not full yet; zero is
+	// never. It reads some items in any case. Other queries end when the
+	// context of Run does.
+	Until time.Time
 	// Continuation is where to go on: of the page before, "" at first.
 	Continuation string
 	// Low and High bound the effective partition keys that the request is
@@ -125,6 +129,10 @@ type Stats struct {
 	// Sorted tells that results were collected and sorted, Grouped the same
 	// of groups and aggregates.
 	Sorted, Grouped bool
+	// OrderPart tells that the query was made for a client that sorts the
+	// results of several ranges, and Reversed that items with the same keys are
+	// in descending order of the numbers in their _rid.
+	OrderPart, Reversed bool
 }
 
 // Error is a query that cannot be run as asked, to be answered with status 400:
@@ -173,7 +181,7 @@ type Plan struct {
 // Compile checks a query's meaning and makes it ready to run. Errors are
 // *sql.SyntaxError. The query must not change as long as the plan is in use.
 func Compile(q *sql.Query, o Options) (*Plan, error) {
-	c := &compiler{options: o.withDefaults(), container: -1, set: otherMembers}
+	c := &compiler{options: o.withDefaults(), started: time.Now(), container: -1, set: otherMembers}
 	root, err := c.selection(q, &scope{}, true)
 	if err != nil {
 		return nil, err

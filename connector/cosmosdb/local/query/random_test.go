@@ -422,7 +422,7 @@ func FuzzCompile(f *testing.F) {
 		info, err := Info(q, byKey, nil)
 		if err != nil {
 			checkError(t, text, err)
-		} else if r := info.QueryInfo.RewrittenQuery; r != "" && info.Unsupported("") == nil {
+		} else if r := info.QueryInfo.RewrittenQuery; r != "" && info.Unsupported(clientFeatures) == nil {
 			if _, err := sql.Parse(strings.ReplaceAll(r, "{documentdb-formattableorderbyquery-filter}", "true")); err != nil {
 				t.Fatalf("%s is rewritten to %s: %v", text, r, err)
 			}

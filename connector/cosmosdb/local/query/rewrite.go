@@ -40,7 +40,7 @@ func (w *rewriter) rewrite() {
 	w.info.NeedsPlan = root.grouping != nil || s.Distinct || len(q.OrderBy) > 0 || root.limit != noLimit || root.offset > 0
 	if len(root.sources) > 0 && root.sources[0].sub != nil && !root.sources[0].sub.streams() {
 		w.info.NeedsPlan = true
-		w.refuse("DCount")
+		w.refuse("a subquery in FROM that counts, groups, sorts or limits")
 		return
 	}
 	if s.Top != nil {
@@ -86,7 +86,7 @@ func (w *rewriter) needs(feature string) {
 }
 
 func (w *rewriter) refuse(feature string) {
-	w.info.refused = badRequest("Query contains the following features, which the calling client does not support: %s", feature)
+	w.info.refused = badRequest("A query with %s cannot be run over several partition key ranges.", feature)
 }
 
 // countOf is a count that counts has let pass.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"millrace/connector/cosmosdb/local/sql"
 	"millrace/connector/cosmosdb/local/store"
@@ -48,13 +49,14 @@ func (p *Plan) Run(ctx context.Context, source Source) (*Page, error) {
 	}
 	r.frame = &frame{
 		vars: make([]value.Value, p.compiler.vars), now: p.options.Now, memory: p.options.Memory,
-		items: r.items, tick: r.tick,
+		items: r.items, tick: r.tick, wanted: ctx.Err,
 	}
 	for i, names := range p.compiler.members {
 		r.frame.members[i] = memberSet{names: names, values: make([]value.Value, len(names))}
 	}
 	stats := &r.page.Stats
 	stats.Index, stats.ByID, stats.ByPartition = r.access.path, r.access.byID, r.access.byPartition
+	stats.OrderPart, stats.Reversed = isOrderPart(p.query), p.reversed()
 	switch s := p.root; {
 	case r.token.Limit == 0:
 	case s.grouping != nil && s.distinct:
@@ -65,7 +67,7 @@ func (p *Plan) Run(ctx context.Context, source Source) (*Page, error) {
 	case s.distinct && len(s.order) > 0 && !s.orderOfDistinct():
 		stats.Sorted = true
 		r.buffered()
-	case s.distinct, len(s.order) > 1, len(s.order) == 1 && (!r.access.ordered || isOrderPart(p.query)):
+	case s.distinct, len(s.order) > 1, len(s.order) == 1 && !r.access.ordered:
 		stats.Sorted = true
 		r.selecting(r.offerRow)
 	case p.compiler.container < 0 || s.sources[0].sub != nil && !s.sources[0].sub.streams():
@@ -140,7 +142,7 @@ func (r *run) walk(it store.Iterator, yield func() bool) bool {
 			return false
 		}
 		r.before = append(r.before[:0], r.position...)
-		if r.scanned && stats.ItemsRead >= r.plan.options.MaxScan {
+		if r.scanned && (stats.ItemsRead >= r.plan.options.MaxScan || r.late()) {
 			r.results = 0
 			r.resume()
 			return false
@@ -150,6 +152,15 @@ func (r *run) walk(it store.Iterator, yield func() bool) bool {
 		r.frame.fail(fmt.Errorf("cannot read the container's items: %w", err))
 	}
 	return r.frame.err == nil
+}
+
+// lateEvery is after how many items a run looks at the clock.
+const lateEvery = 64
+
+// late tells whether the page has taken its time.
+func (r *run) late() bool {
+	until := r.plan.options.Until
+	return !until.IsZero() && r.page.Stats.ItemsRead%lateEvery == 0 && !time.Now().Before(until)
 }
 
 // streaming gives results as they are found.

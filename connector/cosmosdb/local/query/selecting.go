@@ -176,8 +176,9 @@ func (s *selection) firstKey(f *frame) int {
 }
 
 // appendPlace appends where the current row is, so that rows with the same keys
-// stay apart and in the order of reading; or of their _rid, if a client sorts
-// the parts of several ranges: it resumes by the last item's keys and _rid.
+// stay apart and in the order of reading; or of the numbers of their items, as an
+// index has them, if a client sorts the parts of several ranges: it resumes by the
+// last item's keys and number.
 func (r *run) appendPlace(key []byte) []byte {
 	from := len(key)
 	number, ok := uint64(0), false
@@ -189,11 +190,23 @@ func (r *run) appendPlace(key []byte) []byte {
 	} else {
 		key = r.appendPosition(key)
 	}
-	if r.plan.root.order[0].desc { // as an index has them that is read backwards
+	if r.plan.reversed() { // as an index has them that is read backwards
 		complement(key[from:])
 	}
 	r.results++
 	return binary.BigEndian.AppendUint32(key, uint32(r.results))
+}
+
+// reversed tells whether rows with the same keys are in descending order of their
+// places: if the first key is; for clients that sort the parts of several ranges,
+// if any key is. Those that are told the order, by a header, take either; the one
+// for JavaScript, which does not look, expects this one.
+func (p *Plan) reversed() bool {
+	order := p.root.order
+	if isOrderPart(p.query) {
+		return slices.ContainsFunc(order, func(o orderKey) bool { return o.desc })
+	}
+	return len(order) > 0 && order[0].desc
 }
 
 func (r *run) appendPosition(key []byte) []byte {

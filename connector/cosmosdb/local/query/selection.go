@@ -187,9 +187,10 @@ func aliasOf(from *sql.Source) string {
 	return ""
 }
 
-// bind gives the source a variable, if it has a name.
+// bind gives the source a variable, and what it is called.
 func (c *compiler) bind(src *source, alias string, from *sql.Source, s *scope) error {
 	if alias == "" {
+		src.slot = c.newVar()
 		return nil
 	}
 	for _, n := range s.names {
@@ -250,11 +251,16 @@ func (c *compiler) projection(s *selection, selected *scope) error {
 	sel := &s.query.Select
 	switch {
 	case sel.Star:
-		if len(selected.names) != 1 || len(s.sources) != 1 {
+		if len(s.sources) != 1 {
 			return sql.Errorf(s.query.Span, codeStar, "'SELECT *' is only valid with a single input set.")
 		}
+		if len(selected.names) == 0 && selected.groups == nil { // of a path that has no name, as c.tags[0]
+			c.dynamic++
+			s.project.value = variable(s.sources[0].slot)
+			return nil
+		}
 		var err error
-		s.project.value, err = c.name(&sql.Name{Name: selected.names[0].name, Span: s.query.Span}, selected)
+		s.project.value, err = c.name(&sql.Name{Name: s.sourceName(0), Span: s.query.Span}, selected)
 		return err
 	case sel.Value != nil:
 		var err error

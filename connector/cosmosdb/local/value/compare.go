@@ -10,11 +10,12 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Equal compares as the operator = does: it is defined for two values of one
-// kind, and never for undefined. Arrays and objects are compared by depth; the
-// order of members does not matter, and numbers are compared as numbers.
+// Equal compares as the operator = does: it is not defined for undefined, and
+// values of different kinds are not equal. Arrays and objects are compared by
+// depth; the order of members does not matter, and numbers are compared as
+// numbers.
 func Equal(a, b Value) (equal, defined bool) {
-	if a.kind != b.kind || a.kind == KindUndefined {
+	if a.kind == KindUndefined || b.kind == KindUndefined {
 		return false, false
 	}
 	return Same(a, b), true
