@@ -275,6 +275,9 @@ func outcome(r *store.OpResult) *failure {
 		if f := asFailure(r.Err); f != nil {
 			return f
 		}
+		if errors.Is(r.Err, store.ErrTooMuch) {
+			return &failure{status: http.StatusRequestEntityTooLarge, message: "The items that the batch would give back are too large: at most 4 MB."}
+		}
 		return badRequest("The item cannot be stored: %s.", r.Err)
 	}
 	return nil

@@ -108,3 +108,23 @@ func TestRefusedOperationsAreCounted(t *testing.T) {
 		t.Errorf("%d operations were refused, counted are %d", 10, n)
 	}
 }
+
+// A small batch that asks for many large items is refused as a whole.
+func TestBatchesThatAskForTooMuch(t *testing.T) {
+	t.Parallel()
+	s := serveStore(t, Options{Throughput: unlimited})
+	item := fmt.Sprintf(`{"id":"1","deviceId":"p","text":%q}`, strings.Repeat("x", 1<<20))
+	if status, _ := send(t, s, "POST", item, keyHeader, `["p"]`); status != 201 {
+		t.Fatal(status)
+	}
+	read := `{"operationType":"Read","id":"1","partitionKey":"[\"p\"]"}`
+	for _, atomic := range []string{"True", "False"} {
+		for n, want := range map[int]int{3: 200, 90: 207} {
+			status, answer := send(t, s, "POST", "["+strings.Repeat(read+",", n-1)+read+"]", keyHeader, `["p"]`, "x-ms-cosmos-is-batch-request", "True",
+				"x-ms-cosmos-batch-atomic", atomic, "x-ms-cosmos-batch-continue-on-error", "True")
+			if status != want || want == 207 && !bytes.Contains(answer, []byte(`"statusCode":413`)) || len(answer) > 20<<20 {
+				t.Errorf("%d reads, atomic %s: %d, %d bytes", n, atomic, status, len(answer))
+			}
+		}
+	}
+}

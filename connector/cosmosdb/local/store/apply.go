@@ -213,6 +213,7 @@ type txn struct {
 	batch   *pebble.Batch
 	seconds uint32
 	iter    *pebble.Iterator // of what was there before; see get
+	given   int              // bytes of items that were asked for
 	// What r will have afterwards.
 	lsn, items, bytes int64
 }

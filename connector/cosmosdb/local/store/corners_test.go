@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -112,6 +113,33 @@ func TestIndexIsReadWhilePolicyChanges(t *testing.T) {
 	}
 	stop()
 	readers.Wait()
+	checkConsistent(t, w.c)
+}
+
+// A small batch cannot ask for more than fits the memory.
+func TestWhatABatchGivesIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sampleProperties(), 1)
+	body := fmt.Appendf(nil, `{"id":"1","deviceId":"p","eventId":1,"text":%q}`, strings.Repeat("x", 1<<20))
+	w.one("p", Op{Kind: OpCreate, ID: "1", Body: body})
+	mutate := func(old []byte) ([]byte, error) { return old, nil }
+	ops := []Op{{Kind: OpRead, ID: "1"}, {Kind: OpPatch, ID: "1", Mutate: mutate}, {Kind: OpRead, ID: "1"}, {Kind: OpPatch, ID: "1", Mutate: mutate}}
+	res, err := w.c.Apply(t.Context(), w.key("p"), ops)
+	if err != nil || !errors.Is(res[3].Err, ErrTooMuch) || res[0].Status != FailedDependency {
+		t.Fatalf("%+v %v", res, err)
+	}
+	ops[3].NoBody = true
+	if res, err = w.c.Apply(t.Context(), w.key("p"), ops); err != nil || !res[3].Status.Done() {
+		t.Errorf("without an answer: %v %v", res[3].Err, err)
+	}
+	each := make([]KeyedOp, len(ops))
+	for i := range ops {
+		ops[i].NoBody = false
+		each[i] = KeyedOp{w.key("p"), ops[i]}
+	}
+	if res, err = w.c.ApplyEach(t.Context(), each); err != nil || !errors.Is(res[3].Err, ErrTooMuch) || len(res[2].Body) < len(body) {
+		t.Errorf("one by one: %v %v", res[3].Err, err)
+	}
 	checkConsistent(t, w.c)
 }
 

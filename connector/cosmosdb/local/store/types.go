@@ -17,9 +17,16 @@ var (
 	// ErrInvalid is in the errors of properties that no container can have:
 	// the text is meant for the client.
 	ErrInvalid = errors.New("not valid")
+	// ErrTooMuch is why an operation was Refused with whose item the results of
+	// one call would take more than MaxGiven bytes.
+	ErrTooMuch = errors.New("the results are too large")
 	// ErrGone says that a container was deleted while somebody had it.
 	ErrGone = errors.New("the container was deleted")
 )
+
+// MaxGiven bounds the items that the reads and patches of one Apply or ApplyEach
+// give back, in bytes; the first one is given in any case.
+const MaxGiven = 4 << 20
 
 // OpKind says what an operation does with an item.
 type OpKind uint8

@@ -27,6 +27,9 @@ func (t *txn) do(op *Op, d *draft, epk string, res *OpResult) error {
 	}
 	switch res.Status {
 	case Found:
+		if !t.gives(len(old.body), res) {
+			return nil
+		}
 		res.Body, res.Size = bytes.Clone(old.body), len(old.body)
 		return nil
 	case Deleted:
@@ -42,12 +45,26 @@ func (t *txn) do(op *Op, d *draft, epk string, res *OpResult) error {
 			res.Status, res.Err = Refused, err
 			return nil
 		}
+		if !op.NoBody && !t.gives(len(body), res) {
+			return nil
+		}
 		if *d = t.w.x.prepare(t.set.shape, op.ID, body); d.err != nil {
 			res.Status, res.Err = Refused, d.err
 			return nil
 		}
 	}
 	return t.write(op, d, epk, &old, res)
+}
+
+// gives tells whether so many bytes may be given back, and refuses the operation
+// if not: a request of a few bytes can ask for a hundred large items.
+func (t *txn) gives(size int, res *OpResult) bool {
+	if t.given > 0 && t.given+size > MaxGiven {
+		*res = OpResult{Status: Refused, Err: ErrTooMuch}
+		return false
+	}
+	t.given += size
+	return true
 }
 
 // outcome is what becomes of an operation if nothing else is in its way, given
