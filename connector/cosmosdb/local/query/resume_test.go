@@ -165,7 +165,7 @@ func TestResumingByNumber(t *testing.T) {
 					added[id] = true
 				}
 			}
-			add(120)
+			add(50)
 			first := maps.Clone(added)
 			r := &resumer{t: t, source: c, last: make([]*row, ranges)}
 			info := infoOf(t, "SELECT VALUE c.id FROM c ORDER BY "+order, byKey, nil)
@@ -175,7 +175,7 @@ func TestResumingByNumber(t *testing.T) {
 			}
 			seen := map[string]bool{}
 			for pages := 0; ; pages++ {
-				ids := r.page(7)
+				ids := r.page(9)
 				if len(ids) == 0 || pages > 200 {
 					break
 				}
@@ -185,7 +185,7 @@ func TestResumingByNumber(t *testing.T) {
 					}
 					seen[id] = true
 				}
-				if pages < 10 {
+				if pages < 4 {
 					add(3)
 				}
 			}
