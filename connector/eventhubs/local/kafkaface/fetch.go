@@ -44,7 +44,7 @@ func (c *conn) fetch(req *kmsg.FetchRequest) (kmsg.Response, error) {
 			return nil, c.ctx.Err()
 		}
 		if wait > maxPause {
-			resp.ThrottleMillis = int32(paused.Milliseconds())
+			resp.ThrottleMillis = paid(paused)
 			return resp, nil
 		}
 	}
@@ -58,10 +58,7 @@ func (c *conn) fetch(req *kmsg.FetchRequest) (kmsg.Response, error) {
 		}
 		paused += wait
 	}
-	resp.ThrottleMillis = int32(paused.Milliseconds())
-	if paused > 0 && resp.ThrottleMillis == 0 {
-		resp.ThrottleMillis = 1
-	}
+	resp.ThrottleMillis = paid(paused)
 	return resp, nil
 }
 

@@ -57,7 +57,7 @@ func (c *conn) append(req *kmsg.ProduceRequest) (*kmsg.ProduceResponse, error) {
 	}
 	limit := timeout(req.TimeoutMillis)
 	waited, ok := c.ingress(events, bytes, limit)
-	a.resp.ThrottleMillis = int32(waited.Milliseconds())
+	a.resp.ThrottleMillis = paid(waited)
 	if !ok {
 		for _, to := range a.taken {
 			to.refuse(kerr.PolicyViolation.Code, "the namespace's throughput units do not allow for more")
@@ -73,6 +73,16 @@ func (c *conn) append(req *kmsg.ProduceRequest) (*kmsg.ProduceResponse, error) {
 	}
 	c.each(requests, a.answered)
 	return a.resp, nil
+}
+
+// paid is the throttle time of an answer that has been held back. Clients wait
+// after the answer for as long as it says (KIP-219): were it the time that they
+// have waited for it, they would get half of what the units allow.
+func paid(waited time.Duration) int32 {
+	if waited > 0 {
+		return 1
+	}
+	return 0
 }
 
 // ingress waits until the quota lets events in, at most for limit.

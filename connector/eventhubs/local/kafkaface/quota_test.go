@@ -11,7 +11,8 @@ import (
 )
 
 // What goes over the throughput units is delayed, carries throttle_time_ms, and
-// arrives all the same.
+// arrives all the same. The time is the delay's mark and not its length: the
+// client has waited for the answer, and would wait as long again.
 func TestQuota(t *testing.T) {
 	t.Parallel()
 	name := unique("ns")
@@ -35,6 +36,9 @@ func TestQuota(t *testing.T) {
 			t.Fatal(kerr.ErrorForCode(code))
 		}
 		throttled += resp.ThrottleMillis
+		if resp.ThrottleMillis > 1 {
+			t.Errorf("an answer that was held back wants %d ms more", resp.ThrottleMillis)
+		}
 		appended += 400
 	}
 	counts := ns.Quota().Counts()
@@ -60,6 +64,9 @@ func TestQuota(t *testing.T) {
 			t.Fatalf("fetched %d bytes, watermark %d, %v", len(p.RecordBatches), p.HighWatermark, kerr.ErrorForCode(p.ErrorCode))
 		}
 		throttled += resp.ThrottleMillis
+		if resp.ThrottleMillis > 1 {
+			t.Errorf("an answer that was held back wants %d ms more", resp.ThrottleMillis)
+		}
 		read += appended
 	}
 	counts = ns.Quota().Counts()
