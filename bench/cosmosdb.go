@@ -200,6 +200,20 @@ func httpUpserts(s *local.Server) (upserter, error) {
 	}, nil
 }
 
+// pacedCosmosDB is a whole run at a rate, from the simulator to the verdict.
+func pacedCosmosDB(ingest string, rate int) func(context.Context, *child) (measured, error) {
+	return func(ctx context.Context, c *child) (measured, error) {
+		r, err := stages(ctx, c, "CIDPTMV", nil, fmt.Sprintf("simulate.rate=%d", rate), "ingest.kind="+ingest, "ingest.partitions=16",
+			"serve.kind=cosmosdb", "serve.throughput=100000", "process.dedupe.horizon=0s")
+		if err != nil {
+			return measured{}, err
+		}
+		m := figures(r, r.Events.Stored)
+		m.P50Ms, m.P99Ms = r.LatencyMs.EndToEnd.P50, r.LatencyMs.EndToEnd.P99
+		return m, nil
+	}
+}
+
 // relayCosmosDB reads what was preloaded and upserts it.
 func relayCosmosDB(ctx context.Context, c *child) (measured, error) {
 	return relay(ctx, c, nil, "serve.kind=cosmosdb", "serve.throughput=0", "process.dedupe.horizon=0s")

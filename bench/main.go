@@ -76,6 +76,8 @@ var cases = []benchCase{
 	{name: "cosmos-http", what: "bare loop: signed requests, a device's batch each", events: 300_000, run: cosmosLoop(httpUpserts)},
 	{name: "cosmos-sdk", what: "the same through the Cosmos DB SDK", limits: []string{"cosmos-http"}, events: 300_000, run: cosmosLoop(sdkUpserts)},
 	{name: "relay-cosmosdb", what: "relay into the embedded Cosmos DB", limits: []string{"cosmos-sdk"}, preload: true, events: 300_000, run: relayCosmosDB},
+	{name: "cosmosdb-10k", what: "a whole run, Kafka to Cosmos DB, at 10,000 events/s", events: 200_000, run: pacedCosmosDB("kafka", 10_000)},
+	{name: "cosmosdb-10k-eh", what: "the same from Event Hubs", events: 200_000, run: pacedCosmosDB("eventhubs", 10_000)},
 	{name: "simulator", what: "generate, encode, fingerprint, ledger", run: simulator},
 	{name: "simulator-kafka", what: "the same into the embedded Kafka", limits: []string{"raw-kafka"}, run: simulatorKafka},
 	{name: "kafka-pipe", what: "franz-go at both ends, partition by partition", run: throughput("kafka")},

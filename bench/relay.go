@@ -19,8 +19,8 @@ import (
 // stages runs some steps of the solution in this process, with the data
 // directory that a case's processes share, and returns its report.
 func stages(ctx context.Context, c *child, steps string, env map[string]string, set ...string) (*report.Report, error) {
-	set = append(set, fmt.Sprintf("ingest.partitions=%d", partitions), fmt.Sprintf("simulate.events=%d", c.events),
-		"simulate.rate=0", "simulate.duplicates=0", "simulate.seed=1", fmt.Sprintf("simulate.devices=%d", devices))
+	set = append([]string{fmt.Sprintf("ingest.partitions=%d", partitions), fmt.Sprintf("simulate.events=%d", c.events),
+		"simulate.rate=0", "simulate.duplicates=0", "simulate.seed=1", fmt.Sprintf("simulate.devices=%d", devices)}, set...)
 	o := solution.Options{Getenv: func(k string) string { return env[k] }}
 	for _, s := range set {
 		over, err := solution.ParseSet(s)
