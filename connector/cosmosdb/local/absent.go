@@ -3,6 +3,8 @@ package local
 import (
 	"net/http"
 	"strings"
+
+	"millrace/connector/cosmosdb/local/value"
 )
 
 // Stored procedures, triggers, user-defined functions, conflicts, users,
@@ -55,7 +57,7 @@ func (s *Server) absentCreate(c *call) error {
 // openFeed begins the envelope of a feed of the path's kind.
 func (c *call) openFeed(rid string) {
 	b := append(c.out.body, `{"_rid":`...)
-	b = append(appendQuoted(b, rid), `,"`...)
+	b = append(value.AppendString(b, rid), `,"`...)
 	name := feedNames[strings.ToLower(c.path.word)]
 	c.out.body = append(append(b, name...), `":[`...)
 }

@@ -1,5 +1,7 @@
 package local
 
+import "millrace/connector/cosmosdb/local/value"
+
 import "net/http"
 
 // Account read: GET /. Answered: locations, consistency, query limits, all for
@@ -25,13 +27,13 @@ func (s *Server) readAccount(c *call) error {
 	b := append(c.out.body, `{"_self":"","id":"localhost","_rid":"localhost","media":"//media/","addresses":"//addresses/","_dbs":"//dbs/"`...)
 	for _, name := range []string{"writableLocations", "readableLocations"} {
 		b = append(b, `,"`+name+`":[{"name":"`+region+`","databaseAccountEndpoint":`...)
-		b = append(appendQuoted(b, c.host+"/"), `}]`...)
+		b = append(value.AppendString(b, c.host+"/"), `}]`...)
 	}
 	b = append(b, `,"enableMultipleWriteLocations":false,"userReplicationPolicy":{"asyncReplication":false,"minReplicaSetSize":1,"maxReplicasetSize":4}`+
 		`,"userConsistencyPolicy":{"defaultConsistencyLevel":"Session"}`+
 		`,"systemReplicationPolicy":{"minReplicaSetSize":1,"maxReplicasetSize":4}`+
 		`,"readPolicy":{"primaryReadCoefficient":1,"secondaryReadCoefficient":1},"queryEngineConfiguration":`...)
-	c.out.body = append(appendQuoted(b, queryEngineConfiguration), '}')
+	c.out.body = append(value.AppendString(b, queryEngineConfiguration), '}')
 	c.header("x-ms-max-media-storage-usage-mb", "10240")
 	c.header("x-ms-media-storage-usage-mb", "0")
 	c.header("x-ms-databaseaccount-consumed-mb", "0")

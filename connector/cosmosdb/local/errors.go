@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"millrace/connector/cosmosdb/local/value"
 )
 
 // Sub-status codes, as the service has them.
@@ -126,18 +128,18 @@ func appendFailure(dst []byte, f *failure, activityID, uri string) []byte {
 	dst = append(dst, `","message":"`...)
 	message := f.detail
 	if message == "" {
-		inner := appendEscaped([]byte(`Message: {"Errors":["`), f.message)
+		inner := value.AppendEscaped([]byte(`Message: {"Errors":["`), f.message)
 		message = string(append(inner, `"]}`...))
 	}
-	dst = appendEscaped(dst, message)
+	dst = value.AppendEscaped(dst, message)
 	dst = append(dst, `\r\nActivityId: `...)
-	dst = appendEscaped(dst, activityID)
+	dst = value.AppendEscaped(dst, activityID)
 	dst = append(dst, `, Request URI: /`...)
-	dst = appendEscaped(dst, uri)
+	dst = value.AppendEscaped(dst, uri)
 	dst = append(dst, '"')
 	if f.additional != "" {
 		dst = append(dst, `,"additionalErrorInfo":"`...)
-		dst = appendEscaped(dst, f.additional)
+		dst = value.AppendEscaped(dst, f.additional)
 		dst = append(dst, '"')
 	}
 	return append(dst, '}')

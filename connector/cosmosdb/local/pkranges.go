@@ -3,6 +3,8 @@ package local
 import (
 	"net/http"
 	"strconv"
+
+	"millrace/connector/cosmosdb/local/value"
 )
 
 // Physical ranges: GET pkranges. Answered: all of them in one page, with an etag
@@ -30,8 +32,8 @@ func (s *Server) listRanges(c *call) error {
 		rid := rangeRID(c.coll.RID(), i)
 		b := append(c.out.body, `{"id":"`...)
 		b = append(appendInt(b, i), `","minInclusive":`...)
-		b = append(appendQuoted(b, r.Low), `,"maxExclusive":`...)
-		b = append(appendQuoted(b, r.High), `,"ridPrefix":`...)
+		b = append(value.AppendString(b, r.Low), `,"maxExclusive":`...)
+		b = append(value.AppendString(b, r.High), `,"ridPrefix":`...)
 		b = append(appendInt(b, i), `,"throughputFraction":`...)
 		b = append(append(b, share...), `,"status":"online","parents":[],"ownedArchivalPKRangeIds":[]`...)
 		b = appendSystem(b, rid, self+rid+"/", c.coll.ETag(), c.coll.Modified().Unix())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"millrace/connector/cosmosdb/local/store"
+	"millrace/connector/cosmosdb/local/value"
 )
 
 // How databases, containers and offers look as JSON.
@@ -12,14 +13,14 @@ import (
 // appendSystem appends the system properties that every resource ends with,
 // after other members, and what else follows; it does not close the object.
 func appendSystem(dst []byte, rid, self, etag string, modified int64) []byte {
-	dst = appendQuoted(append(dst, `,"_rid":`...), rid)
-	dst = appendQuoted(append(dst, `,"_self":`...), self)
-	dst = appendQuoted(append(dst, `,"_etag":`...), etag)
+	dst = value.AppendString(append(dst, `,"_rid":`...), rid)
+	dst = value.AppendString(append(dst, `,"_self":`...), self)
+	dst = value.AppendString(append(dst, `,"_etag":`...), etag)
 	return appendInt(append(dst, `,"_ts":`...), modified)
 }
 
 func appendDatabase(dst []byte, d *store.Database) []byte {
-	dst = appendQuoted(append(dst, `{"id":`...), d.ID)
+	dst = value.AppendString(append(dst, `{"id":`...), d.ID)
 	dst = appendSystem(dst, d.RID, databaseSelf(d.RID), d.ETag, d.Modified.Unix())
 	return append(dst, `,"_colls":"colls/","_users":"users/"}`...)
 }
@@ -41,15 +42,15 @@ func appendContainer(dst, text []byte, databaseRID, rid, etag string, modified i
 // appendOffer appends an offer. resource is the _self of what it is for.
 func appendOffer(dst []byte, o *store.Offer, resource string) []byte {
 	dst = append(dst, `{"resource":`...)
-	dst = append(appendQuoted(dst, resource), `,"offerType":"Invalid","offerResourceId":`...)
-	dst = append(appendQuoted(dst, o.Resource), `,"offerVersion":"V2","content":{"offerThroughput":`...)
+	dst = append(value.AppendString(dst, resource), `,"offerType":"Invalid","offerResourceId":`...)
+	dst = append(value.AppendString(dst, o.Resource), `,"offerVersion":"V2","content":{"offerThroughput":`...)
 	dst = append(appendInt(dst, o.Throughput), `,"offerIsRUPerMinuteThroughputEnabled":false`...)
 	if o.Max != 0 {
 		dst = append(dst, `,"offerAutopilotSettings":{"tier":0,"maximumTierThroughput":`...)
 		dst = append(appendInt(dst, o.Max), `,"autoUpgrade":false,"maxThroughput":`...)
 		dst = append(appendInt(dst, o.Max), '}')
 	}
-	dst = appendQuoted(append(dst, `},"id":`...), o.RID)
+	dst = value.AppendString(append(dst, `},"id":`...), o.RID)
 	return append(appendSystem(dst, o.RID, "offers/"+o.RID+"/", o.ETag, o.Modified.Unix()), '}')
 }
 

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"millrace/connector/cosmosdb/local/partition"
+	"millrace/connector/cosmosdb/local/value"
 )
 
 // settings are what a client may say of a container, checked and completed as
@@ -249,7 +250,7 @@ func (s *settings) appendJSON(dst []byte) ([]byte, error) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendQuoted(dst, m.name), ':')
+		dst = append(value.AppendString(dst, m.name), ':')
 		text, err := json.Marshal(m.v)
 		if err != nil {
 			return nil, err
