@@ -267,11 +267,11 @@ func testStoreAdvancesOnly(t *testing.T, s *storeSuite) {
 	s.same(st, nil)
 }
 
-func testStoreRejected(t *testing.T, s *storeSuite) {
-	if s.features.Unacceptable == "" {
-		t.Skip("the store accepts every event")
-	}
-	st := s.worker()
+// testRejectedInPart writes a unit with results that the store will never
+// accept: it names them, and takes the others without them. stored, if not nil,
+// looks at the store in between.
+func testRejectedInPart(s *storeSuite, st connector.Store, stored func()) {
+	s.Helper()
 	s.claim(st, "w", 0)
 	u := s.unit(0, 0, 60)
 	bad := []int{0, 17, 18, 59}
@@ -283,9 +283,11 @@ func testStoreRejected(t *testing.T, s *storeSuite) {
 	_, err := st.Write(s.ctx, u)
 	var e *connector.Error
 	if !errors.As(err, &e) || e.Action != connector.Reject || fmt.Sprint(e.Items) != fmt.Sprint(bad) {
-		t.Fatalf("Write: %v, want items %v rejected", err, bad)
+		s.Fatalf("Write: %v, want items %v rejected", err, bad)
 	}
-	s.same(st, nil)
+	if stored != nil {
+		stored()
+	}
 	var rest []record.Result
 	for i := range u.Results {
 		if i != bad[0] && i != bad[1] && i != bad[2] && i != bad[3] {
@@ -295,9 +297,15 @@ func testStoreRejected(t *testing.T, s *storeSuite) {
 	u.Results = rest
 	s.write(st, u)
 	s.same(st, rest)
+}
+
+func testStoreRejected(t *testing.T, s *storeSuite) {
+	st := s.worker()
+	testRejectedInPart(s, st, func() { s.same(st, nil) })
 	// One alone.
 	single := &connector.Write{Results: []record.Result{s.result(s.features.Unacceptable, 0, 60)},
 		Advances: []connector.Advance{{Partition: 0, From: 60, To: 61}}}
+	var e *connector.Error
 	if _, err := st.Write(s.ctx, single); !errors.As(err, &e) || e.Action != connector.Reject || len(e.Items) != 1 {
 		t.Errorf("Write: %v, want its item rejected", err)
 	}

@@ -2,7 +2,6 @@ package connectortest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -18,7 +17,7 @@ import (
 // whatever is written again, by whomever, each eventId is served once, as one
 // of the results that were written for it.
 func RunIdempotentStore(t *testing.T, features StoreFeatures, factory StoreFactory) {
-	for name, test := range map[string]func(*testing.T, *storeSuite){
+	runStore(t, features, factory, map[string]storeCase{
 		"RoundTrip":       testStoreRoundTrip,
 		"WriteAgain":      testIdempotentWriteAgain,
 		"Duplicates":      testIdempotentDuplicates,
@@ -35,14 +34,7 @@ func RunIdempotentStore(t *testing.T, features StoreFeatures, factory StoreFacto
 		"Drop":            testStoreDrop,
 		"Traits":          testIdempotentTraits,
 		"RandomizedRetry": testIdempotentRandom,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := &storeSuite{T: t, ctx: testContext(t), features: features, open: factory(t)}
-			t.Cleanup(s.closeAll)
-			test(t, s)
-		})
-	}
+	})
 }
 
 // served demands that the store has each eventId of written once, as one of the
@@ -170,34 +162,7 @@ func testIdempotentSameWriters(t *testing.T, s *storeSuite) {
 	s.same(s.worker(), s.run(0, 0, 340))
 }
 
-func testIdempotentRejected(t *testing.T, s *storeSuite) {
-	if s.features.Unacceptable == "" {
-		t.Skip("the store accepts every event")
-	}
-	st := s.worker()
-	s.claim(st, "w", 0)
-	u := s.unit(0, 0, 60)
-	bad := []int{0, 17, 18, 59}
-	for _, i := range bad {
-		id := u.Results[i].ID
-		u.Results[i] = s.result(s.features.Unacceptable, 0, int64(i))
-		u.Results[i].ID = id
-	}
-	_, err := st.Write(s.ctx, u)
-	var e *connector.Error
-	if !errors.As(err, &e) || e.Action != connector.Reject || fmt.Sprint(e.Items) != fmt.Sprint(bad) {
-		t.Fatalf("Write: %v, want items %v rejected", err, bad)
-	}
-	var rest []record.Result
-	for i := range u.Results {
-		if i != bad[0] && i != bad[1] && i != bad[2] && i != bad[3] {
-			rest = append(rest, u.Results[i])
-		}
-	}
-	u.Results = rest
-	s.write(st, u)
-	s.same(st, rest)
-}
+func testIdempotentRejected(_ *testing.T, s *storeSuite) { testRejectedInPart(s, s.worker(), nil) }
 
 func testIdempotentReopen(t *testing.T, s *storeSuite) {
 	st := s.worker()
@@ -320,20 +285,13 @@ func (w *idempotentWalk) formerWrites() {
 // its service loses answers: events that were stored without an answer count as
 // there already, so nothing is asked of how many are new.
 func RunLossyStore(t *testing.T, features StoreFeatures, factory StoreFactory) {
-	for name, test := range map[string]func(*testing.T, *storeSuite){
+	runStore(t, features, factory, map[string]storeCase{
 		"RoundTrip":       testLossyRoundTrip,
 		"DisjointWriters": testStoreDisjointWriters,
 		"SameWriters":     testIdempotentSameWriters,
 		"CancelledMidway": testStoreCancelledMidway,
 		"RandomizedRetry": testIdempotentRandom,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := &storeSuite{T: t, ctx: testContext(t), features: features, open: factory(t)}
-			t.Cleanup(s.closeAll)
-			test(t, s)
-		})
-	}
+	})
 }
 
 func testLossyRoundTrip(t *testing.T, s *storeSuite) {
