@@ -1,8 +1,6 @@
 package web
 
 import (
-	"bytes"
-	"context"
 	"encoding/base64"
 	"fmt"
 	"html"
@@ -10,12 +8,10 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/data/azcosmos"
 
@@ -72,27 +68,13 @@ func (w *world) open(browser, script, fragment string, flags ...string) string {
 	p := &proxy{server: back, script: script}
 	server := httptest.NewServer(p)
 	defer server.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
-	defer cancel()
-	args := append([]string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--disable-extensions",
-		"--user-data-dir=" + t.TempDir(), "--proxy-server=" + server.Listener.Addr().String(), "--proxy-bypass-list=<-loopback>",
-		"--virtual-time-budget=15000", "--dump-dom",
-	}, append(flags, "http://localhost:8081/"+fragment)...)
-	cmd := exec.CommandContext(ctx, browser, args...)
-	cmd.WaitDelay = 5 * time.Second
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s: %v\n%s", browser, err, stderr.String())
-	}
+	dom := testservice.DumpDOM(t, browser, server.Listener.Addr().String(), "http://localhost:8081/"+fragment, flags...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.elsewhere) > 0 {
 		t.Errorf("the page asked for %q", p.elsewhere)
 	}
-	return stdout.String()
+	return dom
 }
 
 // probe does what a person would do, and writes what only a browser knows into

@@ -1,18 +1,14 @@
 package web
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"html"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"millrace/connector/eventhubs/local/hub"
 	"millrace/internal/testservice"
@@ -61,27 +57,13 @@ func open(t *testing.T, browser string, handler http.Handler, script, fragment s
 	p := &proxy{handler: handler, script: script}
 	server := httptest.NewServer(p)
 	defer server.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
-	defer cancel()
-	args := append([]string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--disable-extensions",
-		"--user-data-dir=" + t.TempDir(), "--proxy-server=" + server.Listener.Addr().String(), "--proxy-bypass-list=<-loopback>",
-		"--virtual-time-budget=15000", "--dump-dom",
-	}, append(flags, "http://localhost:5300/"+fragment)...)
-	cmd := exec.CommandContext(ctx, browser, args...)
-	cmd.WaitDelay = 5 * time.Second
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s: %v\n%s", browser, err, stderr.String())
-	}
+	dom := testservice.DumpDOM(t, browser, server.Listener.Addr().String(), "http://localhost:5300/"+fragment, flags...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.elsewhere) > 0 {
 		t.Errorf("the page asked for %q", p.elsewhere)
 	}
-	return stdout.String()
+	return dom
 }
 
 // probe does what a person would do, and writes what only a browser knows into
