@@ -256,9 +256,10 @@ func TestOneWorkerIntoDuckDB(t *testing.T) {
 }
 
 // TestThreeWorkersOnEventHubs: the same over Event Hubs, where a worker's
-// partitions go to others by the checkpoint store.
+// partitions go to others by the checkpoint store, and with the copies left to
+// the table.
 func TestThreeWorkersOnEventHubs(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, columnar, "SQL_URL="+testservice.Postgres(t)).overEventHubs()
+	s := newScene(t, "eventhubs-databricks-azuresql", "SQL_URL="+testservice.Postgres(t)).overEventHubs()
 	exact(t, s.run(3, "2000", "80000"))
 }
