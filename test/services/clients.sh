@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The official clients in other languages, which tests drive: packages for Node,
-# a virtual environment for Python and jars for Java, in the versions that
-# test/clients pins.
+# a virtual environment for Python and jars for Java; and readers of tables (Apache
+# Spark, delta-rs) in a virtual environment of their own, as they are large. All in
+# the versions that test/clients pins.
 #
 #   clients.sh install   install what is missing or has another version; harmless
 #                        if all is there
@@ -64,10 +65,12 @@ install_node() {
 		die "npm cannot fetch Node $newer_node, see $home/node.log"
 }
 
-install_js() {
-	js_complete && return
+need_js() {
 	need nodejs node --version
 	need npm npm --version
+}
+
+install_js() {
 	install_node
 	echo "clients: fetching the packages for Node" >&2
 	rm -rf "$js"
@@ -78,49 +81,85 @@ install_js() {
 	touch "$js/.complete"
 }
 
-python=$home/python
-python_complete() {
-	[ -f "$python/.complete" ] && cmp -s "$clients/python/requirements.txt" "$python/.complete" &&
-		"$python/bin/python" -c '' 2>/dev/null
-}
-
-install_python() {
-	python_complete && return
+need_python() {
 	need python3 python3 --version
 	# Debian has the module venv without what it needs in a package of its own.
 	need python3-venv python3 -c 'import ensurepip, venv'
-	echo "clients: fetching the packages for Python" >&2
-	rm -rf "$python"
-	python3 -m venv "$python" >"$home/venv.log" 2>&1 || die "cannot make a virtual environment, see $home/venv.log"
-	"$python/bin/python" -m pip install --disable-pip-version-check --quiet -r "$clients/python/requirements.txt" >"$home/pip.log" 2>&1 ||
-		die "pip cannot fetch the packages, see $home/pip.log"
-	cp "$clients/python/requirements.txt" "$python/.complete"
 }
 
-java=$home/java
-java_complete() { [ -f "$java/.complete" ] && cmp -s "$clients/java/pom.xml" "$java/.complete"; }
+# environment NAME FILE: makes a virtual environment with what FILE names.
+environment() {
+	echo "clients: fetching the packages for Python ($1)" >&2
+	rm -rf "${home:?}/$1"
+	python3 -m venv "$home/$1" >"$home/$1-venv.log" 2>&1 || die "cannot make a virtual environment, see $home/$1-venv.log"
+	"$home/$1/bin/python" -m pip install --disable-pip-version-check --quiet -r "$2" >"$home/$1-pip.log" 2>&1 ||
+		die "pip cannot fetch the packages, see $home/$1-pip.log"
+	cp "$2" "$home/$1/.complete"
+}
 
-install_java() {
-	java_complete && return
+environment_complete() {
+	[ -f "$home/$1/.complete" ] && cmp -s "$2" "$home/$1/.complete" && "$home/$1/bin/python" -c '' 2>/dev/null
+}
+
+python_complete() { environment_complete python "$clients/python/requirements.txt"; }
+install_python() { environment python "$clients/python/requirements.txt"; }
+
+lake_complete() { environment_complete lake "$clients/lake/requirements.txt"; }
+install_lake() { environment lake "$clients/lake/requirements.txt"; }
+
+need_java() {
 	need openjdk-17-jre-headless java -version
 	need maven mvn --version
-	echo "clients: fetching the packages for Java" >&2
-	rm -rf "$java"
-	mvn -q -B -f "$clients/java/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
-		-DoutputDirectory="$java" >"$home/maven.log" 2>&1 ||
-		die "Maven cannot fetch the packages, see $home/maven.log"
-	cp "$clients/java/pom.xml" "$java/.complete"
+}
+
+# jars NAME FILE: copies the jars that the project FILE depends on.
+jars() {
+	echo "clients: fetching the packages for Java ($1)" >&2
+	rm -rf "${home:?}/$1"
+	mvn -q -B -f "$2" dependency:copy-dependencies -DincludeScope=runtime \
+		-DoutputDirectory="$home/$1" >"$home/$1-maven.log" 2>&1 ||
+		die "Maven cannot fetch the packages, see $home/$1-maven.log"
+	cp "$2" "$home/$1/.complete"
+}
+
+jars_complete() { [ -f "$home/$1/.complete" ] && cmp -s "$2" "$home/$1/.complete"; }
+
+java_complete() { jars_complete java "$clients/java/pom.xml" && jars_complete lake-jars "$clients/lake/pom.xml"; }
+# One after the other: Maven does not share its folder of downloads.
+install_java() {
+	jars_complete java "$clients/java/pom.xml" || jars java "$clients/java/pom.xml"
+	jars_complete lake-jars "$clients/lake/pom.xml" || jars lake-jars "$clients/lake/pom.xml"
 }
 
 install() {
-	install_js
-	install_python
-	install_java
+	local parts=() jobs=() job
+	js_complete || parts+=(js)
+	python_complete || parts+=(python)
+	lake_complete || parts+=(lake)
+	java_complete || parts+=(java)
+	# The system's packages one by one, the rest at the same time: it is waiting for
+	# downloads, most of it.
+	for part in "${parts[@]}"; do
+		case $part in
+		js) need_js ;;
+		java) need_java ;;
+		*) need_python ;;
+		esac
+	done
+	for part in "${parts[@]}"; do
+		"install_$part" &
+		jobs+=($!)
+	done
+	local failed=
+	for job in "${jobs[@]}"; do wait "$job" || failed=yes; done
+	[ -z "$failed" ] || exit 1
 	cat >"$envfile" <<-END
 		MILLRACE_TEST_NODE=$(node_path)
 		MILLRACE_TEST_NODE_MODULES=$js/node_modules
-		MILLRACE_TEST_PYTHON=$python/bin/python
-		MILLRACE_TEST_JAVA_CP=$java/*
+		MILLRACE_TEST_PYTHON=$home/python/bin/python
+		MILLRACE_TEST_JAVA_CP=$home/java/*
+		MILLRACE_TEST_LAKE_PYTHON=$home/lake/bin/python
+		MILLRACE_TEST_LAKE_CP=$home/lake-jars/*
 	END
 	echo "clients: installed"
 }
@@ -130,7 +169,7 @@ exec 9>"$services/clients.lock"
 flock 9
 case ${1:-} in
 install) install ;;
-status) if js_complete && python_complete && java_complete && [ -f "$envfile" ]; then echo "clients: installed"; else echo "clients: not installed"; exit 1; fi ;;
+status) if js_complete && python_complete && lake_complete && java_complete && [ -f "$envfile" ]; then echo "clients: installed"; else echo "clients: not installed"; exit 1; fi ;;
 clean) rm -rf "$home" "$envfile" && echo "clients: deleted" ;;
 *) die "usage: clients.sh install|status|clean" ;;
 esac
