@@ -13,6 +13,7 @@ import (
 // newArchive completes an archive whose description is filled in.
 func newArchive(a *archive) *archive {
 	a.done = make(chan struct{})
+	a.begun = make(chan struct{})
 	a.enc = newEncoder()
 	a.status = Status{Namespace: a.namespace, Hub: a.hub, Partition: a.partition}
 	return a
@@ -96,7 +97,11 @@ func (a *archive) failure() error {
 	return a.status.Err
 }
 
+// noted tells that it is on disk where the archive begins, or that this failed.
+func (a *archive) noted() { a.begunOnce.Do(func() { close(a.begun) }) }
+
 func (a *archive) fail(err error) {
+	a.noted()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.status.Err = fmt.Errorf("capturing partition %d of hub %s: %w", a.partition, a.hub, err)

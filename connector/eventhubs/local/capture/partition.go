@@ -49,6 +49,10 @@ type archive struct {
 
 	cancel context.CancelFunc
 	done   chan struct{}
+	// begun is closed when it is on disk where the archive begins, or when an
+	// attempt at that has failed.
+	begun     chan struct{}
+	begunOnce sync.Once
 
 	// What follows belongs to run.
 	enc    *encoder
@@ -185,6 +189,9 @@ func (a *archive) load(ctx context.Context) error {
 		st = &state{Hub: a.hubID, Paused: true, Start: a.since}
 	}
 	a.st = *st
+	if !a.st.Paused {
+		a.noted()
+	}
 	if a.st.Pending != nil {
 		if err := a.settle(ctx); err != nil {
 			return err
@@ -210,6 +217,7 @@ func (a *archive) load(ctx context.Context) error {
 		if err := a.states.save(&a.st); err != nil {
 			return err
 		}
+		a.noted()
 	}
 	if a.st.Next > end {
 		a.logger.Error("the hub has lost events that are in the archive; Capture goes on at the hub's end, and sequence numbers occur twice",

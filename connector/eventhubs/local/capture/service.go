@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,9 @@ const (
 	lookInterval = 30 * time.Second
 	// lookSoon is the interval after a listing has failed.
 	lookSoon = time.Second
+	// closeTimeout is how long Close waits for the beginnings of archives to
+	// be written down.
+	closeTimeout = 10 * time.Second
 )
 
 // Options are what a Service needs.
@@ -53,6 +57,10 @@ type Service struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	ended  chan struct{} // an archive has ended
+
+	// closing is closed by Close, looked when no look follows that.
+	closing, looked chan struct{}
+	closeOnce       sync.Once
 
 	unlock     func() error
 	unlockOnce sync.Once
@@ -103,6 +111,7 @@ func Start(ctx context.Context, o Options) (*Service, error) {
 		return nil, fmt.Errorf("opening the folder for the state of Capture: %w", err)
 	}
 	s := &Service{opts: o, log: o.Log, unlock: unlock, done: make(chan struct{}), ended: make(chan struct{}, 1),
+		closing: make(chan struct{}), looked: make(chan struct{}),
 		buckets: map[string]blob.Bucket{}, archives: map[key]*archive{}, invalid: map[key]string{}}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	changed := o.Cluster.Changed()
@@ -112,8 +121,13 @@ func Start(ctx context.Context, o Options) (*Service, error) {
 }
 
 // Close stops capturing. The events of windows that are open stay in their hubs
-// for the next Start.
+// for the next Start. Where the archives of hubs begin is written down before
+// Close returns, unless that takes longer than a few seconds: a hub for which
+// Capture was enabled a moment ago is captured from there, even if the Cluster
+// keeps no descriptions.
 func (s *Service) Close() error {
+	s.closeOnce.Do(func() { close(s.closing) })
+	s.awaitBeginnings()
 	s.cancel()
 	<-s.done
 	s.mu.Lock()
@@ -134,9 +148,32 @@ func (s *Service) Close() error {
 	return errors.Join(errs...)
 }
 
+// awaitBeginnings waits for a last look at the hubs, and until the archives have
+// written down where they begin, or have failed at it.
+func (s *Service) awaitBeginnings() {
+	timeout := time.After(closeTimeout)
+	select {
+	case <-s.looked:
+	case <-timeout:
+		return
+	}
+	s.mu.Lock()
+	archives := slices.Collect(maps.Values(s.archives))
+	s.mu.Unlock()
+	for _, a := range archives {
+		select {
+		case <-a.begun:
+		case <-a.done:
+		case <-timeout:
+			return
+		}
+	}
+}
+
 // follow starts and stops archives as the hubs change.
 func (s *Service) follow(changed <-chan struct{}, ok bool) {
 	defer close(s.done)
+	defer close(s.looked)
 	for {
 		wait := lookInterval
 		if !ok {
@@ -147,8 +184,15 @@ func (s *Service) follow(changed <-chan struct{}, ok bool) {
 		case <-changed:
 		case <-s.ended:
 		case <-timer.C:
-		case <-s.ctx.Done():
+		case <-s.closing:
 			timer.Stop()
+			select {
+			case <-changed:
+			case <-s.ended:
+			default:
+				return
+			}
+			s.look(s.ctx)
 			return
 		}
 		timer.Stop()
