@@ -1,5 +1,5 @@
 -- Every statement that SQL Server and Azure SQL Database are given, but for
--- the four that are built in code (sqlserver_text.go). {{.Events}},
+-- those that are built in code (sqlserver_text.go). {{.Events}},
 -- {{.Positions}}, {{.Schema}} and {{.Ranges}} are names that were checked to
 -- need no quotes (config.go); everything else is passed as a parameter. A
 -- dedicated SQL pool has statements of its own: warehouse.sql.
@@ -68,7 +68,7 @@ CREATE TABLE {{.Events}} (
 )
 {{- else}}
     PRIMARY KEY CLUSTERED (partitionId, eventId) WITH (DATA_COMPRESSION = PAGE) ON {{.Ranges}} (partitionId)
-) ON {{.Ranges}} (partitionId) WITH (DATA_COMPRESSION = PAGE)
+)
 {{- end}}
 
 -- name: escalateWithin
