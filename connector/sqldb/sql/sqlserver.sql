@@ -47,7 +47,11 @@ IF NOT EXISTS (SELECT name FROM sys.partition_schemes WHERE name = N'{{.Ranges}}
 -- batch would fall apart into pieces that are too small to be compressed at
 -- once. Its key is an ordinary index, which the merge seeks in.
 -- Texts are nvarchar: what varchar holds depends on the database's collation.
+-- A batch takes more row locks than SQL Server likes to keep: with escalation
+-- AUTO it may lock the range of one partition instead, but not the whole
+-- table, which other writers are writing to.
 IF OBJECT_ID(N'{{.Events}}', N'U') IS NULL
+BEGIN
 CREATE TABLE {{.Events}} (
     eventId              uniqueidentifier NOT NULL,
     deviceId             nvarchar(256) NOT NULL,
@@ -65,17 +69,13 @@ CREATE TABLE {{.Events}} (
 {{- if eq .Layout "columnstore"}}
     PRIMARY KEY NONCLUSTERED (partitionId, eventId),
     INDEX {{.Table}}_columns CLUSTERED COLUMNSTORE
-)
+);
 {{- else}}
     PRIMARY KEY CLUSTERED (partitionId, eventId) WITH (DATA_COMPRESSION = PAGE) ON {{.Ranges}} (partitionId)
-)
+);
+ALTER TABLE {{.Events}} SET (LOCK_ESCALATION = AUTO);
 {{- end}}
-
--- name: escalateWithin
--- Rowstore only. A batch takes more row locks than SQL Server likes to keep;
--- it may lock the range of one partition instead, but not the whole table,
--- which other writers are writing to.
-ALTER TABLE {{.Events}} SET (LOCK_ESCALATION = AUTO)
+END
 
 -- name: createPositions
 -- One row per partition.
@@ -276,4 +276,4 @@ SELECT DISTINCT partitionId FROM {{.Events}} ORDER BY partitionId
 SELECT eventId, deviceId, deviceSequenceNumber, [type], value, complexData,
        createdAt, enqueuedAt, processedAt, storedAt, partitionId, logOffset, extra
 FROM {{.Events}}
-WHERE partitionId = @partition
+WHERE partitionId = CAST(@partition AS int)
