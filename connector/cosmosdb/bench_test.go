@@ -124,6 +124,7 @@ func benchEvents(b testing.TB, n int) []record.Result {
 
 func (w *benchWorld) burst() *burst {
 	u := w.store_.group(w.events)
+	u.link()
 	return u
 }
 
@@ -138,7 +139,7 @@ func (w *benchWorld) measure(b *testing.B, send func(*request) error) float64 {
 		wg.Go(func() {
 			r := new(request)
 			for range work {
-				r.fill(u, u.groups[0].key, 0)
+				r.fill(u, 0)
 				r.stamp(time.Now().UnixMicro())
 				if err := send(r); err != nil {
 					b.Error(err)

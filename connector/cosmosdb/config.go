@@ -64,7 +64,8 @@ type Config struct {
 	Indexing     Indexing `yaml:"indexing" doc:"what is indexed"`
 
 	Concurrency int                `yaml:"concurrency" min:"1" max:"1024" doc:"requests at once"`
-	MaxBatch    int                `yaml:"maxBatch" min:"1" max:"100" doc:"most events in one transactional batch; 1: one request per event, for services without batches"`
+	Bulk        bool               `yaml:"bulk" doc:"requests hold events of many devices, each stored for itself; off: a transactional batch for each device"`
+	MaxBatch    int                `yaml:"maxBatch" min:"1" max:"100" doc:"most events in one request; 1: one request per event, for services without batches"`
 	MaxRows     int                `yaml:"maxRows" min:"1" max:"200000" doc:"most events in one write; they are cut into batches by device"`
 	Linger      connector.Duration `yaml:"linger" doc:"how long an event waits for others of its device: longer waits make fuller batches and cost latency"`
 }
@@ -81,6 +82,7 @@ func NewConfig() *Config {
 		Throughput:   20_000,
 		Indexing:     Indexing{Included: []string{"/type/?", "/deviceId/?", "/createdAt/?"}, Excluded: []string{"/*"}},
 		Concurrency:  32,
+		Bulk:         true,
 		MaxBatch:     maxBatchOps,
 		MaxRows:      10_000,
 		Linger:       connector.Duration(400 * time.Millisecond),

@@ -44,8 +44,8 @@ type errand struct {
 	// instead is the empty JSON value that the SDK gets to see, such as {},
 	// while the answer's body is kept in body; "" leaves the answer alone.
 	instead string
-	// header is set on the request, over the SDK's own. Its names are in
-	// canonical form.
+	// header is set on the request, over the SDK's own, or taken off where the
+	// value is nil. Its names are in canonical form.
 	header http.Header
 	// body is the answer's.
 	body []byte
@@ -71,7 +71,11 @@ func (d *detour) Do(req *policy.Request) (*http.Response, error) {
 		}
 	}
 	for name, values := range e.header {
-		req.Raw().Header[name] = values
+		if values == nil {
+			delete(req.Raw().Header, name)
+		} else {
+			req.Raw().Header[name] = values
+		}
 	}
 	if e.request != nil {
 		if err := req.SetBody(streaming.NopCloser(bytes.NewReader(e.request)), "application/json"); err != nil {

@@ -58,12 +58,15 @@ const (
 // faultOf classifies an error of the SDK.
 func faultOf(err error) fault {
 	var (
-		answer *azcore.ResponseError
-		host   *unknownHost
-		cert   *tls.CertificateVerificationError
-		auth   *azidentity.AuthenticationFailedError
+		answer    *azcore.ResponseError
+		operation *operationError
+		host      *unknownHost
+		cert      *tls.CertificateVerificationError
+		auth      *azidentity.AuthenticationFailedError
 	)
 	switch {
+	case errors.As(err, &operation):
+		return statusFault(operation.status, operation.sub)
 	case errors.As(err, &answer):
 		return statusFault(answer.StatusCode, subStatus(answer.RawResponse))
 	case errors.As(err, &auth) && auth.RawResponse != nil && auth.RawResponse.StatusCode >= http.StatusInternalServerError:

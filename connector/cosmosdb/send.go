@@ -15,10 +15,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/data/azcosmos"
 )
 
-// request is a batch of documents of one partition key, encoded once and
-// stamped anew at each attempt. Its memory is used again.
+// request is a batch of documents of one partition key, or of one range if it is
+// a bulk request, encoded once and stamped anew at each attempt. Its memory is
+// used again.
 type request struct {
 	key   key
+	bulk  bool
+	place int // of a bulk request: the range
+	seen  seen
 	buf   []byte
 	items []item
 }
@@ -40,31 +44,56 @@ const (
 // what it counts besides the documents is not documented.
 const maxBatchBytes = 1_800_000
 
-// fill encodes the group's results from at on, as many as fit, and returns the
-// first that does not.
-func (r *request) fill(b *burst, k key, at int32) (rest int32) {
-	r.key, r.buf, r.items = k, append(r.buf[:0], '['), r.items[:0]
+// fill encodes the lane's results from at on, as many as fit, and returns the
+// first that does not. A bulk request holds an event once: nothing says in which
+// order the service does the operations of one.
+func (r *request) fill(b *burst, at int32) (rest int32) {
+	k := &b.keys[b.of[at]]
+	if r.bulk, r.place = b.bulk(), k.place; r.bulk {
+		clear(r.seen[:])
+	} else {
+		r.key = b.s.keys.of(k.text)
+	}
+	r.begin()
 	for at >= 0 && len(r.items) < b.s.cfg.MaxBatch {
-		if len(r.items) > 0 && len(r.buf)+2*len(b.results[at].Raw)+1000 > maxBatchBytes {
+		result := &b.results[at]
+		if len(r.items) > 0 && len(r.buf)+2*len(result.Raw)+1000 > maxBatchBytes || r.bulk && !r.seen.add(result.ID) {
 			break
 		}
 		r.add(b, at)
 		at = b.after[at]
 	}
-	r.buf = append(r.buf, ']')
+	r.close()
 	return at
 }
+
+func (r *request) begin() { r.buf, r.items = append(r.buf[:0], '['), r.items[:0] }
+
+func (r *request) close() { r.buf = append(r.buf, ']') }
 
 func (r *request) add(b *burst, result int32) {
 	if len(r.items) > 0 {
 		r.buf = append(r.buf, ',')
 	}
-	r.buf = append(r.buf, batchItemHead...)
+	if r.bulk {
+		r.buf = append(r.buf, b.keys[b.of[result]].head...)
+	} else {
+		r.buf = append(r.buf, batchItemHead...)
+	}
 	it := item{result: result, start: len(r.buf)}
 	r.buf, it.stamp = appendDocument(r.buf, &b.results[result])
 	it.end = len(r.buf)
 	r.items = append(r.items, it)
 	r.buf = append(r.buf, batchItemTail...)
+}
+
+// keep drops all other results, for good.
+func (r *request) keep(b *burst, results []int32) {
+	r.begin()
+	for _, result := range results {
+		r.add(b, result)
+	}
+	r.close()
 }
 
 // drop takes the ith item out, for good.
@@ -75,11 +104,7 @@ func (r *request) drop(b *burst, i int) {
 			keep = append(keep, r.items[n].result)
 		}
 	}
-	r.buf, r.items = append(r.buf[:0], '['), r.items[:0]
-	for _, result := range keep {
-		r.add(b, result)
-	}
-	r.buf = append(r.buf, ']')
+	r.keep(b, keep)
 }
 
 // stamp writes storedAt into every document.
@@ -131,9 +156,7 @@ func (b *burst) send(ctx context.Context, r *request) error {
 			s.usage.throttled.Add(1)
 			b.count(func(done *connector.Receipt) { done.Throttled++ })
 			throttles++
-			// Requests refused together are told the same time: they do
-			// not return together.
-			if err := b.pause(ctx, v.wait+rand.N(v.wait/2+time.Millisecond*time.Duration(min(throttles, 50)))); err != nil {
+			if err := b.pause(ctx, jittered(v.wait, throttles)); err != nil {
 				return err
 			}
 		case v.fault == conflict && v.culprit >= 0:
@@ -151,10 +174,18 @@ func (b *burst) send(ctx context.Context, r *request) error {
 				return err
 			}
 		default:
-			return s.account.explain(v.err, fmt.Sprintf("writing to the container %q", s.name))
+			return s.account.explain(v.err, s.writing())
 		}
 	}
 	return nil
+}
+
+func (s *Store) writing() string { return fmt.Sprintf("writing to the container %q", s.name) }
+
+// jittered is how long a request waits that was throttled so often. Those
+// refused together are told the same time: they do not return together.
+func jittered(wait time.Duration, throttles int) time.Duration {
+	return wait + rand.N(wait/2+time.Millisecond*time.Duration(min(throttles, 50)))
 }
 
 // halves sends the two halves of a batch that the service does not take as a
@@ -162,11 +193,12 @@ func (b *burst) send(ctx context.Context, r *request) error {
 func (b *burst) halves(ctx context.Context, r *request) error {
 	mid := len(r.items) / 2
 	for _, part := range [][]item{r.items[:mid], r.items[mid:]} {
-		half := &request{key: r.key, buf: []byte{'['}}
+		half := &request{key: r.key}
+		half.begin()
 		for _, it := range part {
 			half.add(b, it.result)
 		}
-		half.buf = append(half.buf, ']')
+		half.close()
 		if err := b.send(ctx, half); err != nil {
 			return err
 		}
@@ -230,8 +262,6 @@ func (s *Store) try(ctx context.Context, r *request) verdict {
 // nothing stands for the operations of a batch, see errand.request.
 var nothing = []byte("{}")
 
-const headerPartitionKey = "X-Ms-Documentdb-Partitionkey"
-
 func (s *Store) tryOne(ctx context.Context, r *request) verdict {
 	if r.key.header != nil {
 		e := &errand{header: http.Header{headerPartitionKey: r.key.header}}
@@ -258,6 +288,13 @@ func failed(err error, culprit int) verdict {
 type outcome struct {
 	status, sub int
 	wait        time.Duration
+}
+
+// operationError is what the service says against one operation of a batch.
+type operationError struct{ operation, status, sub int }
+
+func (e *operationError) Error() string {
+	return fmt.Sprintf("operation %d of a batch: status %d/%d", e.operation, e.status, e.sub)
 }
 
 func (o *outcome) parse(v []byte) {
@@ -289,7 +326,7 @@ func (v *verdict) read(body []byte, operations int, answer *http.Response) {
 		case o.status/100 == 2, o.status == http.StatusFailedDependency:
 		case v.err == nil:
 			v.fault, v.culprit, v.wait = statusFault(o.status, o.sub), n, o.wait
-			v.err = fmt.Errorf("operation %d of a batch of %d: status %d/%d", n, operations, o.status, o.sub)
+			v.err = &operationError{n, o.status, o.sub}
 		}
 		n++
 		return true

@@ -25,6 +25,13 @@ type Store struct {
 	slots   chan struct{}
 	buffers sync.Pool // of *request
 	usage   usage
+
+	// places is where partition keys lie, nil before anybody asked; looking is
+	// held by who finds out.
+	places  atomic.Pointer[rangeMap]
+	looking sync.Mutex
+	// tookBulk: the service has taken a bulk request.
+	tookBulk atomic.Bool
 }
 
 var (

@@ -13,8 +13,8 @@ import (
 )
 
 // Write implements connector.Store. The advances are not kept: an Idempotent
-// store has no positions. Results of one partition key are sent one batch after
-// the other, in their order; batches of different ones at the same time.
+// store has no positions. Results of one partition key are sent one request
+// after the other, in their order; those of different ones at the same time.
 //
 // A throttled request waits as long as the service asks and is sent again, by
 // itself and as often as it takes; what was stored is not sent again. Other
@@ -35,8 +35,15 @@ func (s *Store) Write(ctx context.Context, w *connector.Write) (connector.Receip
 		return connector.Receipt{}, err
 	}
 	b := s.group(w.Results)
+	if s.cfg.Bulk && s.cfg.MaxBatch > 1 {
+		var err error
+		if b.places, err = s.rangeMap(ctx); err != nil {
+			return connector.Receipt{}, err
+		}
+	}
+	b.link()
 	var workers sync.WaitGroup
-	for range min(s.cfg.Concurrency, len(b.groups)) {
+	for range min(s.cfg.Concurrency, len(b.lanes)) {
 		workers.Go(func() { b.work(ctx) })
 	}
 	workers.Wait()
@@ -61,20 +68,31 @@ func (s *Store) oversized(results []record.Result) error {
 		Err: fmt.Errorf("%s takes documents of at most 2 MB; %d of %d events are larger", s.Describe(), len(items), len(results))}
 }
 
-// group is the results of one partition key, as indexes into the write's, each
-// leading to the next.
-type group struct {
-	key         key
-	first, last int32
+// partKey is a partition key of a burst.
+type partKey struct {
+	text []byte // see keyPath.text
+	lane int32  // of its results
+	// Of bulk requests: the range, and what stands before a document.
+	place int
+	head  []byte
 }
+
+// lane is results that are sent one request after the other, as indexes into the
+// write's, each leading to the next: those of one partition key, or for bulk
+// requests those of several in one range.
+type lane struct{ first, last int32 }
 
 // burst is one Write under way.
 type burst struct {
 	s       *Store
 	results []record.Result
-	groups  []group
-	after   []int32 // index of the group's next result, -1 at its end
+	keys    []partKey
+	of      []int32 // index of each result's key
+	lanes   []lane
+	after   []int32 // index of the lane's next result, -1 at its end
 	next    atomic.Int64
+	// places is where keys lie; nil or not bulk: there are no bulk requests.
+	places *rangeMap
 
 	// stopped is closed when the burst has failed: nothing more is sent.
 	stopped chan struct{}
@@ -87,36 +105,63 @@ type burst struct {
 	refusal  error
 }
 
-// group divides results by their partition keys.
+// group finds the partition keys of results.
 func (s *Store) group(results []record.Result) *burst {
-	b := &burst{s: s, results: results, after: make([]int32, len(results)), stopped: make(chan struct{})}
+	b := &burst{s: s, results: results, of: make([]int32, len(results)), after: make([]int32, len(results)), stopped: make(chan struct{})}
 	found := make(map[string]int32, 1024)
 	for i := range results {
-		b.after[i] = -1
 		text := s.keys.text(&results[i])
-		g, ok := found[string(text)]
+		k, ok := found[string(text)]
 		if !ok {
-			found[string(text)] = int32(len(b.groups))
-			b.groups = append(b.groups, group{s.keys.of(text), int32(i), int32(i)})
-			continue
+			k = int32(len(b.keys))
+			found[string(text)] = k
+			b.keys = append(b.keys, partKey{text: text})
 		}
-		b.after[b.groups[g].last] = int32(i)
-		b.groups[g].last = int32(i)
+		b.of[i] = k
 	}
 	return b
 }
 
-// work takes one group after the other.
+// bulk tells whether the burst is sent in bulk requests.
+func (b *burst) bulk() bool { return b.places != nil && b.places.bulk }
+
+// link makes the lanes.
+func (b *burst) link() {
+	if b.bulk() {
+		for i := range b.keys {
+			k := &b.keys[i]
+			epk := b.s.keys.effective(k.text)
+			k.place, k.head = b.places.place(epk[:]), b.s.keys.bulkHead(k.text)
+		}
+		b.divide()
+	} else {
+		for i := range b.keys {
+			b.keys[i].lane = int32(i)
+			b.lanes = append(b.lanes, lane{first: -1})
+		}
+	}
+	for i := range b.results {
+		c := &b.lanes[b.keys[b.of[i]].lane]
+		b.after[i] = -1
+		if c.first < 0 {
+			c.first = int32(i)
+		} else {
+			b.after[c.last] = int32(i)
+		}
+		c.last = int32(i)
+	}
+}
+
+// work takes one lane after the other.
 func (b *burst) work(ctx context.Context) {
 	r := b.s.buffers.Get().(*request)
 	defer b.s.buffers.Put(r)
 	for {
 		n := int(b.next.Add(1)) - 1
-		if n >= len(b.groups) {
+		if n >= len(b.lanes) {
 			return
 		}
-		g := &b.groups[n]
-		for at := g.first; at >= 0; {
+		for at := b.lanes[n].first; at >= 0; {
 			select {
 			case b.s.slots <- struct{}{}:
 			case <-b.stopped:
@@ -125,8 +170,13 @@ func (b *burst) work(ctx context.Context) {
 				b.fail(context.Cause(ctx))
 				return
 			}
-			at = r.fill(b, g.key, at)
-			err := b.send(ctx, r)
+			at = r.fill(b, at)
+			var err error
+			if r.bulk {
+				err = b.sendBulk(ctx, r)
+			} else {
+				err = b.send(ctx, r)
+			}
 			<-b.s.slots
 			if err != nil {
 				b.fail(err)
