@@ -104,6 +104,9 @@ func (c *lakeClient) try(function string, args object, result any) error {
 	if c.err != nil {
 		return c.err
 	}
+	if args == nil {
+		args = object{}
+	}
 	request, err := json.Marshal(object{"call": function, "args": args})
 	if err != nil {
 		return err
