@@ -110,7 +110,7 @@ func digitsAhead(w uint64) int {
 	// out of a byte only from one that is no digit, so the lowest byte
 	// marked is right.
 	const threes, sixes, upper = 0x3030303030303030, 0x0606060606060606, 0xf0f0f0f0f0f0f0f0
-	return bits.TrailingZeros64(w&upper^threes|(w+sixes)&upper^threes) >> 3
+	return bits.TrailingZeros64((w&upper^threes)|((w+sixes)&upper^threes)) >> 3
 }
 
 // digitsOf is the number that the k (1 to 8) digits in the lowest bytes of w
