@@ -21,16 +21,18 @@ const Kind = "sqldb"
 const (
 	Columnstore = "columnstore"
 	Rowstore    = "rowstore"
+	// Warehouse is for a dedicated SQL pool, which has its own kind of SQL.
+	Warehouse = "warehouse"
 )
 
 // Config is the `serve` section of a solution for an SQL store.
 type Config struct {
-	URL         string          `yaml:"url" env:"SQL_URL" doc:"postgres://user:password@host:5432/database, or duckdb:FILE; empty: an embedded DuckDB in the data folder"`
+	URL         string          `yaml:"url" env:"SQL_URL" doc:"postgres://user:password@host:5432/database, sqlserver://user:password@host:1433?database=NAME, or duckdb:FILE; empty: an embedded DuckDB in the data folder"`
 	Table       string          `yaml:"table" required:"true" doc:"table of events; its positions are kept in TABLE_positions"`
 	Schema      string          `yaml:"schema" doc:"schema of the tables, created if missing; empty: the database's default"`
-	Layout      string          `yaml:"layout" enum:"columnstore,rowstore" doc:"how rows are laid out, where the database has the choice"`
+	Layout      string          `yaml:"layout" enum:"columnstore,rowstore,warehouse" doc:"how rows are laid out, where the database has the choice; warehouse is for a dedicated SQL pool (Azure Synapse)"`
 	MaxRows     int             `yaml:"maxRows" min:"1" max:"200000" doc:"most events in one transaction"`
-	Writers     int             `yaml:"writers" min:"1" max:"16" doc:"transactions at once (PostgreSQL; DuckDB has one writer)"`
+	Writers     int             `yaml:"writers" min:"1" max:"16" doc:"transactions at once (PostgreSQL, SQL Server; DuckDB has one writer)"`
 	MemoryLimit connector.Bytes `yaml:"memoryLimit" min:"64MB" doc:"memory of the embedded DuckDB"`
 	Threads     int             `yaml:"threads" min:"1" max:"64" doc:"threads of the embedded DuckDB"`
 	Checkpoint  connector.Bytes `yaml:"checkpoint" min:"1MB" doc:"DuckDB moves its write-ahead log into the table, between two writes, when it has grown to this size"`
@@ -61,8 +63,8 @@ func (c *Config) Validate() []error {
 	if c.Schema != "" && !identifier.MatchString(c.Schema) {
 		bad("schema: %q must be letters, digits and underscores, not begin with a digit, and have at most 28 characters", c.Schema)
 	}
-	if c.Layout != Columnstore && c.Layout != Rowstore {
-		bad("layout: %q must be %s or %s", c.Layout, Columnstore, Rowstore)
+	if c.Layout != Columnstore && c.Layout != Rowstore && c.Layout != Warehouse {
+		bad("layout: %q must be %s, %s or %s", c.Layout, Columnstore, Rowstore, Warehouse)
 	}
 	between := func(name string, v, low, high int) {
 		if v < low || v > high {
@@ -92,6 +94,7 @@ type target int
 const (
 	toDuckDB target = iota
 	toPostgres
+	toSQLServer
 )
 
 // DefaultFile is the embedded database's name in the data folder.
@@ -103,7 +106,7 @@ func (c *Config) target(dataDir string) (target, string, error) {
 		return toDuckDB, filepath.Join(cmp.Or(dataDir, "."), DefaultFile), nil
 	}
 	scheme, rest, ok := strings.Cut(c.URL, ":")
-	supported := errors.New("supported are postgres://user:password@host:5432/database and duckdb:FILE")
+	supported := errors.New("supported are postgres://user:password@host:5432/database, sqlserver://user:password@host:1433?database=NAME and duckdb:FILE")
 	switch {
 	case !ok:
 		return 0, "", fmt.Errorf("it does not begin with the kind of database; %w", supported)
@@ -123,7 +126,8 @@ func (c *Config) target(dataDir string) (target, string, error) {
 		}
 		return toPostgres, "", nil
 	case scheme == "sqlserver":
-		return 0, "", fmt.Errorf("sqlserver:// is not supported yet; %w", supported)
+		_, err := parseSQLServer(c.URL)
+		return toSQLServer, "", err
 	}
 	return 0, "", fmt.Errorf("%q is an unknown kind of database; %w", scheme, supported)
 }
@@ -139,14 +143,15 @@ func (c *Config) Open(_ context.Context, env connector.Env) (connector.Store, er
 		return nil, err
 	}
 	names := newNames(c.Schema, c.Table, env.Run)
-	if kind == toPostgres {
-		d, err := newPostgres(c, names, env)
-		if err != nil {
-			return nil, err
-		}
-		return newStore(d), nil
+	var d dialect
+	switch kind {
+	case toPostgres:
+		d, err = newPostgres(c, names, env)
+	case toSQLServer:
+		d, err = newSQLServer(c, names)
+	default:
+		d, err = newDuckDB(c, path, names)
 	}
-	d, err := newDuckDB(c, path, names)
 	if err != nil {
 		return nil, err
 	}

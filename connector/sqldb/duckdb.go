@@ -51,8 +51,8 @@ func (d *duckDB) describe() string {
 
 func (d *duckDB) traits() connector.Traits {
 	t := connector.Traits{Kind: connector.Transactional, Writers: 1, MaxRows: d.cfg.MaxRows, Layout: Columnstore}
-	if d.cfg.Layout == Rowstore {
-		t.Layout = "columnstore (DuckDB has no rowstore)"
+	if d.cfg.Layout != Columnstore {
+		t.Layout = "columnstore (DuckDB has no " + d.cfg.Layout + ")"
 	}
 	return t
 }

@@ -71,8 +71,8 @@ func (p *postgres) describe() string {
 
 func (p *postgres) traits() connector.Traits {
 	t := connector.Traits{Kind: connector.Transactional, Writers: p.cfg.Writers, MaxRows: p.cfg.MaxRows, Shared: true, Layout: Rowstore}
-	if p.cfg.Layout == Columnstore {
-		t.Layout = "rowstore (PostgreSQL has no columnstore)"
+	if p.cfg.Layout != Rowstore {
+		t.Layout = "rowstore (PostgreSQL has no " + p.cfg.Layout + ")"
 	}
 	return t
 }

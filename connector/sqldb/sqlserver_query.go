@@ -1,0 +1,204 @@
+package sqldb
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// T-SQL needs no semicolon between statements, so that a text is one statement
+// can only be told by its words. All statements that do anything begin with a
+// word that is reserved: outside of quotes it can mean nothing else. A query
+// with any of them is refused before it is sent, and so is what two readers of
+// a text may understand differently. What passes runs in a transaction that is
+// always rolled back (sqlserver_read.go), and nothing that passes can end it.
+
+// acting are the reserved words of statements that are no queries, and those
+// with which a query reaches beyond the database.
+var acting = wordSet(`ADD ALTER AUTHORIZATION BACKUP BEGIN BREAK BULK CHECKPOINT CLOSE COMMIT CONTINUE CREATE DBCC DEALLOCATE
+	DECLARE DELETE DENY DISK DROP DUMP EXEC EXECUTE EXIT FILE GOTO GRANT IF INSERT INTO KILL LINENO LOAD MERGE OPEN OPENDATASOURCE
+	OPENQUERY OPENROWSET PRINT PROC PROCEDURE RAISERROR READTEXT RECONFIGURE REPLICATION RESTORE RETURN REVERT REVOKE ROLLBACK SAVE
+	SECURITYAUDIT SET SETUSER SHUTDOWN TRAN TRANSACTION TRIGGER TRUNCATE UPDATE UPDATETEXT USE WAITFOR WHILE WRITETEXT THROW`)
+
+func wordSet(text string) map[string]bool {
+	set := make(map[string]bool)
+	for _, w := range strings.Fields(text) {
+		set[w] = true
+	}
+	return set
+}
+
+// errServerReads refuses a query.
+var errServerReads = errors.New("a query must be one statement that reads (SELECT, or WITH ... SELECT)")
+
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w; %s", errServerReads, fmt.Sprintf(format, args...))
+}
+
+// readingQuery returns the text of a query that only reads, with `events` as
+// another name of the run's table.
+func readingQuery(text string, n names) (string, error) {
+	words, err := queryWords(text)
+	if err != nil {
+		return "", err
+	}
+	if len(words) == 0 {
+		return "", refuse("there is none")
+	}
+	events := false
+	for i, w := range words {
+		next := ""
+		if i+1 < len(words) {
+			next = words[i+1].upper
+		}
+		switch {
+		case w.upper == "EVENTS":
+			events = true
+		case w.quoted:
+		case w.upper == "MERGE" && (next == "JOIN" || next == "UNION"):
+			// A hint, how to join.
+		case acting[w.upper]:
+			return "", refuse("%s is not part of one", w.upper)
+		case w.upper == "NEXT" && next == "VALUE":
+			return "", refuse("NEXT VALUE FOR changes a sequence for good")
+		}
+	}
+	first := words[0]
+	if first.quoted || first.upper != "SELECT" && first.upper != "WITH" {
+		return "", refuse("it begins with %s", text[first.start:first.end])
+	}
+	if !events || n.plainTable() {
+		return text, nil
+	}
+	shadow := shadowEvents(n.Events)
+	if first.upper == "WITH" {
+		return text[:first.start] + shadow + "," + text[first.end:], nil
+	}
+	// In the same line, so that an error names the line that the user wrote.
+	return text[:first.start] + shadow + " " + text[first.start:], nil
+}
+
+// word is a word of a query: a name, quoted or not, or a keyword.
+type word struct {
+	upper      string
+	start, end int
+	quoted     bool
+}
+
+// queryWords finds the words of a text outside of strings and comments. It
+// knows T-SQL's quotes ('...', "...", [...], each with its closing sign
+// doubled inside) and comments, and refuses what it cannot be sure of.
+func queryWords(text string) ([]word, error) {
+	if !utf8.ValidString(text) {
+		return nil, refuse("it is not valid UTF-8")
+	}
+	var words []word
+	ended := false
+	for i := 0; i < len(text); {
+		c, n := utf8.DecodeRuneInString(text[i:])
+		rest := text[i:]
+		switch {
+		case strings.HasPrefix(rest, "--"):
+			end, err := lineComment(rest)
+			if err != nil {
+				return nil, err
+			}
+			i += end
+			continue
+		case strings.HasPrefix(rest, "/*"):
+			end := strings.Index(rest[2:], "*/")
+			if end < 0 || strings.Contains(rest[2:2+end], "/*") {
+				return nil, refuse("a comment in it has no end, or holds another one")
+			}
+			i += end + 4
+			continue
+		case unicode.IsSpace(c):
+			i += n
+			continue
+		case unicode.IsControl(c):
+			return nil, refuse("it holds a control character")
+		}
+		if ended {
+			return nil, refuse("something follows the semicolon")
+		}
+		switch {
+		case c == '\'' || c == '"' || c == '[':
+			end, err := quoted(rest)
+			if err != nil {
+				return nil, err
+			}
+			if c != '\'' {
+				inner := rest[1 : end-1]
+				words = append(words, word{upper: strings.ToUpper(inner), start: i, end: i + end, quoted: true})
+			}
+			i += end
+		case c == ';':
+			ended = true
+			i++
+		case c == '{':
+			return nil, refuse("braces are not part of one")
+		case wordRune(c):
+			end := i
+			for end < len(text) {
+				c, n := utf8.DecodeRuneInString(text[end:])
+				if !wordRune(c) {
+					break
+				}
+				end += n
+			}
+			words = append(words, word{upper: strings.ToUpper(text[i:end]), start: i, end: end})
+			i = end
+		default:
+			if len(words) == 0 {
+				// A parenthesis may open a query; nothing else does.
+				if c != '(' {
+					return nil, refuse("it begins with %q", c)
+				}
+				return nil, refuse("it begins with a parenthesis, which T-SQL may take for something else")
+			}
+			i += n
+		}
+	}
+	return words, nil
+}
+
+// wordRune tells what names and keywords are made of; numbers fall among them.
+func wordRune(c rune) bool {
+	return c == '_' || c == '@' || c == '#' || c == '$' || unicode.IsLetter(c) || unicode.IsDigit(c) || unicode.IsMark(c)
+}
+
+// lineComment returns the length of the comment that text begins with. Where
+// it ends must not be open to doubt: what one reader takes for a comment is a
+// statement for another.
+func lineComment(text string) (int, error) {
+	end := strings.IndexByte(text, '\n')
+	if end < 0 {
+		end = len(text)
+	}
+	if strings.ContainsAny(strings.TrimSuffix(text[:end], "\r"), "\r\v\f\u0085\u2028\u2029\x00") {
+		return 0, refuse("a comment in it may end in several places")
+	}
+	return end, nil
+}
+
+// quoted returns the length of the string or quoted name that text begins
+// with.
+func quoted(text string) (int, error) {
+	closing := text[0]
+	if closing == '[' {
+		closing = ']'
+	}
+	for i := 1; i < len(text); i++ {
+		if text[i] != closing {
+			continue
+		}
+		if i+1 < len(text) && text[i+1] == closing {
+			i++ // doubled: part of the text
+			continue
+		}
+		return i + 1, nil
+	}
+	return 0, refuse("a quote in it has no end")
+}
