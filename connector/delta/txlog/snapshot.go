@@ -105,6 +105,10 @@ func (s *Snapshot) finish(table string, now time.Time) (*Snapshot, error) {
 	return s.forget(now), nil
 }
 
+// Checkpoint is the newest version known to have a checkpoint; ok is false if
+// none is known.
+func (s *Snapshot) Checkpoint() (version int64, ok bool) { return s.checkpoint, s.checkpoint >= 0 }
+
 // apply returns the snapshot after commit c, which must be that of the next
 // version. table is for errors.
 func (s *Snapshot) apply(c *commit, table string) (*Snapshot, error) {
