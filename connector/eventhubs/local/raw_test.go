@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	var left string
-	for range 100 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		buf := make([]byte, 4<<20)
 		stacks := string(buf[:runtime.Stack(buf, true)])
 		left = ""
@@ -30,7 +30,6 @@ func TestMain(m *testing.M) {
 		if left == "" {
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	if left != "" && code == 0 {
 		fmt.Fprintln(os.Stderr, "goroutines are left:\n"+left)

@@ -18,7 +18,7 @@ import (
 func (c *Cluster) SetPatience(d time.Duration) { c.patience = d }
 
 // SetAppendTimeout changes how long appends are repeated. It must be called
-// before anything else is.
+// while nothing is being appended.
 func (c *Cluster) SetAppendTimeout(d time.Duration) { c.timeout = d }
 
 // EncodeBatch encodes events as one record batch that begins at position base.
