@@ -21,18 +21,26 @@ func TestConfigValidate(t *testing.T) {
 		t.Errorf("the defaults: %v", problems)
 	}
 	for want, change := range map[string]func(*sqldb.Config){
-		"url: sqlserver:// is not supported yet; supported are postgres://": func(c *sqldb.Config) { c.URL = "sqlserver://sa:secret@h" },
-		`url: "mysql" is an unknown kind of database`:                       func(c *sqldb.Config) { c.URL = "mysql://u:secret@h" },
-		"url: it does not begin with the kind":                              func(c *sqldb.Config) { c.URL = "secret" },
-		"url: it is not a valid URL":                                        func(c *sqldb.Config) { c.URL = "postgres://u:secret%zz@h/d" },
-		"table: ":                                                           func(c *sqldb.Config) { c.Table = "my table" },
-		"schema: ":                                                          func(c *sqldb.Config) { c.Schema = `a"b` },
-		"layout: ":                                                          func(c *sqldb.Config) { c.Layout = "heap" },
-		"maxRows: ":                                                         func(c *sqldb.Config) { c.MaxRows = 0 },
-		"writers: ":                                                         func(c *sqldb.Config) { c.Writers = 17 },
-		"threads: ":                                                         func(c *sqldb.Config) { c.Threads = 0 },
-		"memoryLimit: ":                                                     func(c *sqldb.Config) { c.MemoryLimit = 1 },
-		"checkpoint: ":                                                      func(c *sqldb.Config) { c.Checkpoint = 1 },
+		"url: the database is missing; name it by ?database=":    func(c *sqldb.Config) { c.URL = "sqlserver://sa:secret@h" },
+		"url: the database is missing: a path names an instance": func(c *sqldb.Config) { c.URL = "sqlserver://sa:secret@h/streaming" },
+		"url: the host is missing":                               func(c *sqldb.Config) { c.URL = "sqlserver://sa:secret@?database=d" },
+		"url: the user is missing":                               func(c *sqldb.Config) { c.URL = "sqlserver://h?database=d" },
+		"url: it is not a valid URL; characters":                 func(c *sqldb.Config) { c.URL = "sqlserver://sa:secret%zz@h?database=d" },
+		"url: invalid tcp port":                                  func(c *sqldb.Config) { c.URL = "sqlserver://sa:secret@h:70000?database=d" },
+		"url: invalid encrypt":                                   func(c *sqldb.Config) { c.URL = "sqlserver://sa:secret@h?database=d&encrypt=secret" },
+		`url: the parameter "timezone" cannot be set`:            func(c *sqldb.Config) { c.URL = "sqlserver://sa:secret@h?database=d&TimeZone=UTC" },
+		"url: Invalid federated authentication type":             func(c *sqldb.Config) { c.URL = "sqlserver://h?database=d&fedauth=wish" },
+		`url: "mysql" is an unknown kind of database`:            func(c *sqldb.Config) { c.URL = "mysql://u:secret@h" },
+		"url: it does not begin with the kind":                   func(c *sqldb.Config) { c.URL = "secret" },
+		"url: it is not a valid URL":                             func(c *sqldb.Config) { c.URL = "postgres://u:secret%zz@h/d" },
+		"table: ":                                                func(c *sqldb.Config) { c.Table = "my table" },
+		"schema: ":                                               func(c *sqldb.Config) { c.Schema = `a"b` },
+		"layout: ":                                               func(c *sqldb.Config) { c.Layout = "heap" },
+		"maxRows: ":                                              func(c *sqldb.Config) { c.MaxRows = 0 },
+		"writers: ":                                              func(c *sqldb.Config) { c.Writers = 17 },
+		"threads: ":                                              func(c *sqldb.Config) { c.Threads = 0 },
+		"memoryLimit: ":                                          func(c *sqldb.Config) { c.MemoryLimit = 1 },
+		"checkpoint: ":                                           func(c *sqldb.Config) { c.Checkpoint = 1 },
 	} {
 		c := sqldb.NewConfig()
 		change(c)
@@ -52,6 +60,11 @@ func TestLayouts(t *testing.T) {
 		{"", "rowstore", "columnstore (DuckDB has no rowstore)"},
 		{"postgres://u@127.0.0.1:1/d", "rowstore", "rowstore"},
 		{"postgres://u@127.0.0.1:1/d", "columnstore", "rowstore (PostgreSQL has no columnstore)"},
+		{"postgres://u@127.0.0.1:1/d", "warehouse", "rowstore (PostgreSQL has no warehouse)"},
+		{"", "warehouse", "columnstore (DuckDB has no warehouse)"},
+		{"sqlserver://u:p@127.0.0.1:1?database=d", "rowstore", "rowstore"},
+		{"sqlserver://u:p@127.0.0.1:1?database=d", "columnstore", "columnstore"},
+		{"sqlserver://u:p@127.0.0.1:1?database=d", "warehouse", "warehouse"},
 	} {
 		cfg := sqldb.NewConfig()
 		cfg.URL, cfg.Layout = c.url, c.layout
@@ -78,6 +91,7 @@ func TestClearErrors(t *testing.T) {
 		"folder is file": {"duckdb:" + noDatabase + "/x.duckdb", "not a directory"},
 		"read-only":      {"duckdb:/proc/millrace/x.duckdb", "/proc/millrace"},
 		"refused":        {"postgres://u:secret@127.0.0.1:1/d", "cannot reach PostgreSQL at 127.0.0.1:1/d"},
+		"SQL Server":     {"sqlserver://u:secret@127.0.0.1:1?database=d", "cannot reach SQL Server at 127.0.0.1:1/d: connection refused"},
 	} {
 		cfg := sqldb.NewConfig()
 		cfg.URL = c.url

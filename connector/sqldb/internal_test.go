@@ -28,16 +28,23 @@ var rewrite = flag.Bool("rewrite", false, "write the golden files instead of com
 // must not change unnoticed.
 func TestStatements(t *testing.T) {
 	n := newNames("telemetry", "events", "r1")
-	for file, fill := range map[string]any{"duckdb.sql": duckNames{n, duckDatabase}, "postgres.sql": n} {
-		stmts, err := loadStatements(file, fill)
+	all := make(map[string]statements)
+	for file, fill := range map[string]any{"duckdb": duckNames{n, duckDatabase}, "postgres": n} {
+		stmts, err := loadStatements(file+".sql", fill)
 		if err != nil {
 			t.Fatal(err)
 		}
+		all[file] = stmts
+	}
+	for file, n := range serverGoldens() {
+		all[file] = serverStatements(t, n)
+	}
+	for file, stmts := range all {
 		var b strings.Builder
 		for _, name := range slices.Sorted(maps.Keys(stmts)) {
 			fmt.Fprintf(&b, "== %s\n%s\n\n", name, stmts[name])
 		}
-		golden := filepath.Join("testdata", strings.TrimSuffix(file, ".sql")+".golden")
+		golden := filepath.Join("testdata", file+".golden")
 		if *rewrite {
 			if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
 				t.Fatal(err)
