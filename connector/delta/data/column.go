@@ -14,8 +14,8 @@ import (
 // A page is full with so many bytes of values, or so many values: readers
 // decode a page at a time.
 const (
-	pageBytes  = 1 << 20
-	pageValues = 20_000
+	mostPageBytes  = 1 << 20
+	mostPageValues = 20_000
 )
 
 // column takes the values of one leaf and makes pages of them.
@@ -33,9 +33,11 @@ type column struct {
 	dictPages int
 
 	// chunk are the pages of the row group at hand.
-	chunk  []byte
-	meta   format.ColumnMetaData
-	plain  *codec // the codec of this chunk; nil if its pages are as they are
+	chunk []byte
+	meta  format.ColumnMetaData
+	// use is the codec of this file's pages, nil if they are as they are;
+	// tried tells that it was decided.
+	use    *codec
 	tried  bool
 	nulls  int64
 	outers int64
@@ -69,6 +71,7 @@ func newColumn(f *leaf, c *codec, dictionary bool) *column {
 
 func (c *column) startFile() {
 	c.total.nulls, c.total.outers, c.err = 0, 0, nil
+	c.use, c.tried = nil, false
 	c.total.bounds.reset()
 	c.startChunk()
 }
@@ -76,7 +79,6 @@ func (c *column) startFile() {
 func (c *column) startChunk() {
 	c.chunk = c.chunk[:0]
 	c.meta = format.ColumnMetaData{Type: c.physical, PathInSchema: c.path}
-	c.plain, c.tried = nil, false
 	c.nulls, c.outers, c.dictPages = 0, 0, 0
 	c.bounds.reset()
 	c.dictOff = !c.useDict
@@ -105,7 +107,7 @@ func (c *column) size() int {
 }
 
 // full tells whether the page at hand should end here.
-func (c *column) full() bool { return len(c.values) >= pageBytes || c.defs.n >= pageValues }
+func (c *column) full() bool { return len(c.values) >= mostPageBytes || c.defs.n >= mostPageValues }
 
 // null appends a value that is not there in a leaf without arrays around it: def
 // is how much of what is around it is.
@@ -164,7 +166,7 @@ func (c *column) addBytes(b []byte) {
 // makeRoom ends the page at hand if texts have filled it. It is for the beginning
 // of a row only, since rows do not span pages.
 func (c *column) makeRoom() {
-	if len(c.values) >= pageBytes || !c.dictOff && len(c.dict.values) > mostDictionaryBytes {
+	if len(c.values) >= mostPageBytes || !c.dictOff && len(c.dict.values) > mostDictionaryBytes {
 		if err := c.endPage(); err != nil && c.err == nil {
 			c.err = err
 		}
@@ -235,14 +237,15 @@ func (c *column) note(e format.Encoding) {
 	c.meta.Encoding = append(c.meta.Encoding, e)
 }
 
-// leastSaving is what compression must save of the first page of a chunk, one
-// part in so many: else the chunk is not compressed, which its readers have less
-// work with. Doubles that were measured, or made, hardly ever compress.
+// leastSaving is what compression must save of a column's first page in a file,
+// one part in so many: else the column is not compressed, which its readers have
+// less work with. Doubles that were measured, or made, hardly ever compress.
 const leastSaving = 32
 
-// pack compresses a page. All pages of a chunk are compressed, or none is.
+// pack compresses a page. In one file all pages of a column are compressed, or
+// none is: some readers look only at the codec of its first chunk.
 func (c *column) pack(page []byte) []byte {
-	if c.codec == nil || c.tried && c.plain == nil {
+	if c.codec == nil || c.tried && c.use == nil {
 		return page
 	}
 	need := len(page) + len(page)/6 + 64 // the most that Snappy may make of it
@@ -255,7 +258,7 @@ func (c *column) pack(page []byte) []byte {
 		if len(packed) > len(page)-len(page)/leastSaving {
 			return page
 		}
-		c.plain = c.codec
+		c.use = c.codec
 	}
 	c.packed = packed
 	return packed
@@ -302,8 +305,8 @@ func (c *column) endChunk() (dictBytes int, err error) {
 		c.note(format.Plain)
 	}
 	c.note(format.RLE)
-	if c.plain != nil {
-		c.meta.Codec = c.plain.id
+	if c.use != nil {
+		c.meta.Codec = c.use.id
 	}
 	c.meta.Statistics.NullCount = c.nulls
 	c.bounds.footer(c.leaf, &c.meta.Statistics)
@@ -312,3 +315,7 @@ func (c *column) endChunk() (dictBytes int, err error) {
 	c.total.bounds.merge(&c.bounds, c.leaf)
 	return dictBytes, nil
 }
+
+func appendUint32(dst []byte, v uint32) []byte { return binary.LittleEndian.AppendUint32(dst, v) }
+func appendUint64(dst []byte, v uint64) []byte { return binary.LittleEndian.AppendUint64(dst, v) }
+func floatBits(f float64) uint32               { return math.Float32bits(float32(f)) }

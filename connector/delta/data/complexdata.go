@@ -144,8 +144,3 @@ func appendComplex(dst []byte, c *complexFields) []byte {
 	}
 	return append(dst, '}')
 }
-
-// appendDouble appends a text that reads back as f, which is finite.
-func appendDouble(dst []byte, f float64) []byte {
-	return strconv.AppendFloat(dst, f, 'g', -1, 64)
-}
