@@ -62,7 +62,7 @@ func (l *layers[V]) change(many bool) layers[V] {
 		for k, v := range l.all() {
 			base[k] = v
 		}
-		return layers[V]{base: base, n: l.n}
+		return layers[V]{base: base, over: map[string]*V{}, n: l.n}
 	}
 	over := make(map[string]*V, len(l.over)+8)
 	for k, p := range l.over {
