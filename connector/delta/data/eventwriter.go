@@ -253,6 +253,8 @@ func (w *EventWriter) count() error {
 	return w.file.endRows(n)
 }
 
+var emptyType = []byte(`"` + colType + `":""`)
+
 func (w *EventWriter) add(r *record.Result, storedAt int64) error {
 	c := &w.cols
 	w.id = record.AppendID(w.id[:0], r.ID)
@@ -268,6 +270,10 @@ func (w *EventWriter) add(r *record.Result, storedAt int64) error {
 		c.value.null(0)
 	}
 	extra := w.addComplex(r.ComplexData)
+	if c.kind == nil && r.Type != nil && len(r.Type) == 0 {
+		// In the log, where the type of a partition is, "" is null.
+		extra = appendMembers(extra, emptyType)
+	}
 	c.created.time(r.CreatedAt)
 	c.enqueued.time(r.EnqueuedAt)
 	c.processed.time(r.ProcessedAt)
