@@ -11,6 +11,7 @@ import (
 	"millrace/connector"
 	"millrace/connector/archive"
 	"millrace/connector/cosmosdb"
+	"millrace/connector/delta"
 	"millrace/connector/eventhubs"
 	"millrace/connector/eventhubs/kafkahub"
 	"millrace/connector/kafka"
@@ -39,6 +40,7 @@ func Registry() solution.Registry {
 			kafka.Kind:    func() connector.StoreConfig { return kafka.NewStoreConfig() },
 			archive.Kind:  func() connector.StoreConfig { return archive.NewConfig() },
 			cosmosdb.Kind: func() connector.StoreConfig { return cosmosdb.NewConfig() },
+			delta.Kind:    func() connector.StoreConfig { return delta.NewConfig() },
 		},
 		Simulate:    func() any { c := simulate.Defaults(); return &c },
 		DeadLetters: func() any { return solution.NewDeadLetters() },

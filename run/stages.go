@@ -135,17 +135,9 @@ func Verify(ctx context.Context, q cli.Request) (*cli.Outcome, error) {
 
 // Query asks the serving store.
 func Query(ctx context.Context, q cli.Request, text string) (connector.Rows, error) {
-	env := connector.Env{Run: q.Run, Getenv: q.Getenv, Log: q.Log}
-	if q.DataDir != "" {
-		// No lock: a question may be asked while the run goes on, if the
-		// store allows it.
-		d := &dataDir{path: q.DataDir}
-		if err := d.read(q.Run, q.Solution.Name); err != nil {
-			return nil, err
-		}
-		env.Run, env.DataDir = d.manifest.Run, d.file("store")
-	} else if q.Solution.Serve.Address() == "" {
-		return nil, usage("give the run's --data-dir, or the store's address in the environment", "there is no store to ask")
+	env, err := storeEnv(&q)
+	if err != nil {
+		return nil, err
 	}
 	fixArchive(q.Solution)
 	r := &ownedRows{}
@@ -175,7 +167,7 @@ func (r *ownedRows) open(ctx context.Context, q *cli.Request, env connector.Env,
 		return fmt.Errorf("opening the store: %w", err)
 	}
 	r.owned.started("the store", store.Close)
-	if r.Rows, err = store.Query(ctx, text); err != nil {
+	if r.Rows, err = ask(ctx, store, text, q.At); err != nil {
 		return fmt.Errorf("asking the store: %w", err)
 	}
 	r.owned.started("the answer", r.Rows.Close)

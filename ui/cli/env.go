@@ -11,6 +11,7 @@ import (
 	"log/slog"
 
 	"millrace/connector"
+	"millrace/connector/delta"
 	"millrace/internal/solution"
 )
 
@@ -59,6 +60,9 @@ type Stages struct {
 	Metrics func(ctx context.Context, r Request) error
 	// Query asks the serving store in its own language.
 	Query func(ctx context.Context, r Request, text string) (connector.Rows, error)
+	// DeltaTable opens the Delta table that a solution writes, for those who
+	// look after it.
+	DeltaTable func(ctx context.Context, r Request) (*delta.Table, error)
 	// Locals are the stand-ins that `millrace local` serves.
 	Locals []Local
 }
@@ -81,6 +85,9 @@ type Request struct {
 	MetricsAddr string
 	// Cleanup deletes what the run created in the services when it ends.
 	Cleanup bool
+	// At is the version or the time of which Query asks a store that keeps
+	// its past; "" for now.
+	At string
 	// Drain ends Process when everything in the log has been stored.
 	Drain  bool
 	Getenv func(string) string

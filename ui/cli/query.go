@@ -26,6 +26,7 @@ func (a *app) queryCommand() *cobra.Command {
 		return nil
 	}
 	var asJSON, asCSV bool
+	var at string
 	cmd := &cobra.Command{
 		Use: "query SOLUTION TEXT", Short: "Ask the serving store in its own language",
 		Example: "  millrace query hdinsightkafka-databricks-sqldw --data-dir d1 \\\n      'SELECT count(*) FROM events'",
@@ -39,12 +40,14 @@ func (a *app) queryCommand() *cobra.Command {
 	f := a.addSolutionFlags(cmd, false)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object on each line")
 	cmd.Flags().BoolVar(&asCSV, "csv", false, "print comma-separated values with a header")
+	cmd.Flags().StringVar(&at, "at", "", "ask the store as it was at a `version` or a time (2006-01-02T15:04:05Z),\nif it keeps its past (Delta tables)")
 	cmd.MarkFlagsMutuallyExclusive("json", "csv")
 	cmd.RunE = a.enter(func(cmd *cobra.Command, args []string) (err error) {
 		q, err := f.request(cmd, args[0])
 		if q == nil || err != nil {
 			return err
 		}
+		q.At = at
 		rows, err := a.Stages.Query(cmd.Context(), *q, args[1])
 		if err != nil {
 			return err
