@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -292,11 +293,14 @@ func (s *Struct) Check() error {
 // WithMetadata returns the field with one more entry of metadata; value is
 // encoded as JSON.
 func (f Field) WithMetadata(key string, value string) Field {
-	text, _ := json.Marshal(value) // a string always has a form
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(value) // a string always has a form
 	f.Metadata = maps.Clone(f.Metadata)
 	if f.Metadata == nil {
 		f.Metadata = map[string]json.RawMessage{}
 	}
-	f.Metadata[key] = text
+	f.Metadata[key] = bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 	return f
 }

@@ -139,6 +139,9 @@ func parse(text json.RawMessage, path string, depth int) (Type, error) {
 		}
 		return &Map{Key: k, Value: v, ValueContainsNull: orTrue(a.ValueContainsNull)}, nil
 	}
+	if a.Type == "" {
+		return nil, fmt.Errorf("%s: the type has no name", where)
+	}
 	return nil, &UnknownTypeError{Column: path, Type: a.Type}
 }
 

@@ -226,17 +226,24 @@ func sleep(ctx context.Context, d time.Duration) error {
 // attempt has a chance, and makes sure that the table is still the same.
 func (t *Table) rebase(ctx context.Context, base *Snapshot, r *reads) (*Snapshot, error) {
 	s := base
-	if k := t.known(); k != nil && k.Metadata.ID != base.Metadata.ID {
-		return nil, t.gone(ctx, base)
-	}
 	if !t.confirmed(base) {
 		// Someone may have put another table there, in which a commit
 		// at our version would leave a gap.
-		if same, err := t.still(ctx, t.newer(base)); err != nil {
+		newest := t.newer(base)
+		same, err := t.still(ctx, newest)
+		switch {
+		case err != nil:
 			return nil, err
-		} else if !same {
-			return nil, t.gone(ctx, base)
+		case same:
+			t.learn(newest, false)
+		default:
+			if err := t.reload(ctx); err != nil {
+				return nil, err
+			}
 		}
+	}
+	if k := t.known(); k != nil && (k.Metadata.ID != base.Metadata.ID || k.Version < base.Version) {
+		return nil, fmt.Errorf("%s is not the table that was read: it was deleted and made anew, or put back to an earlier version", t.Describe())
 	}
 	for latest := t.newer(base); s.Version < latest.Version; {
 		w, err := t.readCommit(ctx, s.Version+1)
@@ -264,17 +271,14 @@ func (t *Table) newer(base *Snapshot) *Snapshot {
 	return base
 }
 
-// gone explains why the version of base is not there as it was.
-func (t *Table) gone(ctx context.Context, base *Snapshot) error {
+// reload forgets what is known and reads the log anew.
+func (t *Table) reload(ctx context.Context) error {
 	s, err := t.load(ctx)
 	if err != nil {
 		return err
 	}
 	t.learn(s, true)
-	if s.Metadata.ID != base.Metadata.ID {
-		return fmt.Errorf("%s is another table than the one that was read: it was deleted and made anew", t.Describe())
-	}
-	return t.lost(blob.ErrNotFound, base)
+	return nil
 }
 
 // lost is the error for a base that is so old that the versions after it are

@@ -81,7 +81,7 @@ func nullable(m map[string]string) map[string]*string {
 	return out
 }
 
-// strings is a map of texts in which "" is a text.
+// plain is a map of texts in which "" is a text.
 func plain(m map[string]string) map[string]*string {
 	out := make(map[string]*string, len(m))
 	for k, v := range m {
@@ -137,7 +137,11 @@ func quoted(m map[string]string) map[string]json.RawMessage {
 	}
 	out := make(map[string]json.RawMessage, len(m))
 	for k, v := range m {
-		out[k], _ = json.Marshal(v) // a string always has a form
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		_ = enc.Encode(v) // a string always has a form
+		out[k] = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	}
 	return out
 }

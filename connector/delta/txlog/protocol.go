@@ -74,6 +74,7 @@ var (
 	generated   = marked("delta.generationExpression", "is generated, which is not supported")
 	identity    = marked("delta.identity.", "is an identity column, which is not supported")
 	defaults    = marked("CURRENT_DEFAULT", "has a default value, which is not supported")
+	widened     = marked("delta.typeChanges", "has changed its type, which is not supported")
 	changeFeed  = inUse("delta.enableChangeDataFeed", "it records a change data feed (delta.enableChangeDataFeed), which is not supported")
 	rowTracking = inUse("delta.enableRowTracking", "it tracks rows (delta.enableRowTracking), which is not supported")
 	commitTimes = inUse("delta.enableInCommitTimestamps", "its commits carry their own times (delta.enableInCommitTimestamps), which is not supported")
@@ -95,6 +96,13 @@ var features = map[string]feature{
 	"columnMapping":       {read: columnMapping, write: columnMapping},
 	// A table is refused as soon as a file of it has a vector.
 	"deletionVectors": {},
+	// Columns of types that are not known are refused by their type.
+	"timestampNtz":             {},
+	"variantType":              {},
+	"variantType-preview":      {},
+	"variantShredding-preview": {},
+	"typeWidening":             {read: widened, write: widened},
+	"typeWidening-preview":     {read: widened, write: widened},
 	// Rows need numbers as soon as the feature is there.
 	"rowTracking": {write: always("it tracks rows (feature rowTracking), which is not supported")},
 }
@@ -145,6 +153,15 @@ func (p Protocol) writers() []string {
 func cannotRead(p Protocol, m *Metadata) string {
 	if p.MinReader < 1 || p.MinReader > 3 {
 		return fmt.Sprintf("it needs readers of protocol version %d, and this one knows 1 to 3", p.MinReader)
+	}
+	why := ""
+	m.Schema.Each(func(path []string, f schema.Field) {
+		if strings.Contains(f.Type.String(), string(schema.TimestampNTZ)) {
+			why = "column " + strings.Join(path, ".") + " is of type " + f.Type.String() + ", a time without a zone, which is not supported"
+		}
+	})
+	if why != "" {
+		return why
 	}
 	for _, name := range p.readers() {
 		f, ok := features[name]
