@@ -22,6 +22,9 @@ type StoreFeatures struct {
 	// MergesByID: an eventId that is in the store already is not stored
 	// again, whatever position it comes from.
 	MergesByID bool
+	// MergesByPartition: MergesByID, but an eventId is only looked for among
+	// the rows of its own partition, where every repetition of an event is.
+	MergesByPartition bool
 	// DecidesByPartition: if a worker dies in the middle of a Write over
 	// several partitions, it may have happened for some of them. Results
 	// and position of one partition still happen together.

@@ -50,10 +50,13 @@ type walk struct {
 	positions map[int32]int64
 }
 
-// id is mostly a new one, sometimes that of an event that was there before.
-func (w *walk) id() record.ID {
+// id is mostly a new one, sometimes that of an event that was there before: of
+// any partition, or of the given one if the store merges by partition.
+func (w *walk) id(p int32) record.ID {
 	if w.features.MergesByID && len(w.want) > 0 && w.rnd.IntN(10) == 0 {
-		return w.want[w.rnd.IntN(len(w.want))].ID
+		if r := &w.want[w.rnd.IntN(len(w.want))]; r.Partition == p || !w.features.MergesByPartition {
+			return r.ID
+		}
 	}
 	var id record.ID
 	binary.BigEndian.PutUint64(id[:], w.rnd.Uint64())
@@ -72,7 +75,7 @@ func (w *walk) next() *connector.Write {
 		a.To = a.From + 1 + w.rnd.Int64N(40)
 		for o := a.From; o < a.To; o++ {
 			if w.rnd.IntN(8) > 0 { // some inputs have no result
-				u.Results = append(u.Results, w.event(w.id(), p, o))
+				u.Results = append(u.Results, w.event(w.id(p), p, o))
 			}
 		}
 		u.Advances = append(u.Advances, a)
