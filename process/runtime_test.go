@@ -65,12 +65,13 @@ func walk(t *testing.T, seed uint64, snapshots bool) {
 	for p := range partitions {
 		assign(p, rng.IntN(len(members)))
 	}
-	deadline := time.Now().Add(60 * time.Second)
-	for !w.drained() {
+	deadline := time.Now().Add(3 * time.Minute)
+	for least := 0; !w.drained(); least += 10 {
 		if time.Now().After(deadline) {
 			t.Fatalf("not drained; positions %v", w.pos)
 		}
-		time.Sleep(time.Duration(rng.IntN(3000)) * time.Microsecond)
+		// Ever more time between them, so that a slow machine gets there.
+		time.Sleep(time.Duration(least+rng.IntN(3000)) * time.Microsecond)
 		for m, member := range members { // sessions that were fenced begin again
 			if member.rt.Err() != nil {
 				restart(members, m, join, owner, assign)
