@@ -122,8 +122,9 @@ func TestInterruptedRunGoesOn(t *testing.T) {
 	log.bound = 100
 	sessions := 0
 	for ; ; sessions++ {
-		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 		s := mustNew(t, c, dir)
+		// Ever more time, so that a slow machine gets there.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(150+5*sessions)*time.Millisecond)
 		if s.Resumed() != (sessions > 0) || s.Seed() != 7 || s.Target() != 20000 {
 			t.Fatalf("session %d: resumed %v, seed %d, target %d", sessions, s.Resumed(), s.Seed(), s.Target())
 		}
