@@ -1,10 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -134,31 +133,23 @@ func TestEventHubsKilled(t *testing.T) {
 	if err := os.WriteFile(config, []byte(hubs), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	first := serveHubs(t, nil, dir, "--config", config, "--storage", archive)
-	endpoint, _, _ := strings.Cut(strings.TrimPrefix(first.spaces[0].Connection, "Endpoint=sb://"), ";")
-	_, port, err := net.SplitHostPort(strings.TrimSuffix(endpoint, "/"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := command(t, []string{"KAFKA_BROKERS=", "EVENTHUBS_CONNECTION_STRING=" + first.spaces[0].Connection, "STORAGE_CONNECTION_STRING=" + archive},
+	port := strconv.Itoa(testservice.Port(t))
+	first := serveHubs(t, nil, dir, "--config", config, "--storage", archive, "--port", port)
+	b := begin(t, []string{"KAFKA_BROKERS=", "EVENTHUBS_CONNECTION_STRING=" + first.spaces[0].Connection, "STORAGE_CONNECTION_STRING=" + archive},
 		"run", capturing, "--json", "--run", "killed", "--events", "60000", "--rate", "5000")
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	b.until(t, "millrace_simulate_acknowledged_messages_total", 1)
 	last := first
 	for range 3 {
-		time.Sleep(2500 * time.Millisecond)
+		time.Sleep(time.Duration(500+rand.IntN(2000)) * time.Millisecond)
 		_ = last.cmd.Process.Kill()
 		_ = last.cmd.Wait()
 		last = serveHubs(t, nil, dir, "--config", config, "--storage", archive, "--port", port)
 	}
 	// The exit code is about rate and latency, which an outage misses.
-	_ = cmd.Wait()
+	_ = b.Wait()
 	r := &report.Report{}
-	if err := json.Unmarshal(out.Bytes(), r); err != nil {
-		t.Fatalf("%v\n%s\n%s", err, errs.String(), out.String())
+	if err := json.Unmarshal(b.out.Bytes(), r); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, b.errs.String(), b.out.String())
 	}
 	archiveExact(t, r, 60_000)
 	if r.Failure != "" {

@@ -76,7 +76,7 @@ func (h *hubs) client(t *testing.T, space int, wantCode int, args ...string) str
 
 func (h *hubs) get(t *testing.T, path string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.spaces[0].HTTP+path, nil)
 	if err != nil {
@@ -187,7 +187,7 @@ func TestLocalEventHubsConfigured(t *testing.T) {
 		t.Errorf("the second namespace: %s", got)
 	}
 	h.client(t, 0, 0, "send", "filed", "to be kept")
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		found, err := filepath.Glob(filepath.Join(dir, "capture", "archive", "emulatorNs1", "filed", "0", "*", "*", "*", "*", "*", "*.avro"))
 		if err != nil {
 			t.Fatal(err)

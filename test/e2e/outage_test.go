@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -70,19 +69,14 @@ func ownService(t *testing.T, name, key string) (address string, turn func(verb 
 // nothing came of it but time.
 func survive(t *testing.T, env []string, events int64, disturb func(), args ...string) *report.Report {
 	t.Helper()
-	cmd := command(t, env, append([]string{"run", solution, "--json"}, args...)...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(3 * time.Second)
+	b := begin(t, env, append([]string{"run", solution, "--json"}, args...)...)
+	b.until(t, "millrace_serve_stored_rows_total", 1)
 	disturb()
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("%v\n%s\n%s", err, errs.String(), out.String())
+	if err := b.Wait(); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, b.errs.String(), b.out.String())
 	}
 	r := &report.Report{}
-	if err := json.Unmarshal(out.Bytes(), r); err != nil {
+	if err := json.Unmarshal(b.out.Bytes(), r); err != nil {
 		t.Fatal(err)
 	}
 	exact(t, r, events)
