@@ -17,7 +17,7 @@ import (
 	"millrace/record"
 )
 
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)

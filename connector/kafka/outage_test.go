@@ -14,13 +14,14 @@ import (
 	"millrace/connector"
 	"millrace/connector/kafka"
 	"millrace/connector/kafka/local"
+	"millrace/internal/testservice"
 	"millrace/record"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
@@ -112,8 +113,8 @@ func (c *counter) until(t *testing.T, what string, ok func() bool) {
 // and a source are at work: both carry on, nothing is lost, order is kept.
 func TestBrokerRestarts(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s, err := local.Start(context.Background(), local.Options{DataDir: dir})
+	dir, port := t.TempDir(), testservice.Port(t)
+	s, err := local.Start(context.Background(), local.Options{DataDir: dir, Port: port})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,8 +163,6 @@ func TestBrokerRestarts(t *testing.T) {
 			}
 		}
 	}()
-	_, port, _ := strings.Cut(s.Address(), ":")
-	n, _ := strconv.Atoi(port)
 	for range 3 {
 		c.mu.Lock()
 		before := len(c.seen)
@@ -173,7 +172,7 @@ func TestBrokerRestarts(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(300 * time.Millisecond) // some requests meet nobody
-		if s, err = local.Start(context.Background(), local.Options{DataDir: dir, Port: n}); err != nil {
+		if s, err = local.Start(context.Background(), local.Options{DataDir: dir, Port: port}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -373,8 +372,8 @@ func TestTransactionsInTheLog(t *testing.T) {
 // work again when it is back.
 func TestAwayAfterFirstContact(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s, err := local.Start(context.Background(), local.Options{DataDir: dir})
+	dir, port := t.TempDir(), testservice.Port(t)
+	s, err := local.Start(context.Background(), local.Options{DataDir: dir, Port: port})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,8 +390,6 @@ func TestAwayAfterFirstContact(t *testing.T) {
 	}
 	defer letters.Close()
 	letter := []record.DeadLetter{{Raw: []byte("x"), Reason: record.NotJSON}}
-	_, port, _ := strings.Cut(s.Address(), ":")
-	n, _ := strconv.Atoi(port)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -422,7 +419,7 @@ func TestAwayAfterFirstContact(t *testing.T) {
 		}
 	})
 	wg.Wait()
-	if s, err = local.Start(context.Background(), local.Options{DataDir: dir, Port: n}); err != nil {
+	if s, err = local.Start(context.Background(), local.Options{DataDir: dir, Port: port}); err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()

@@ -9,8 +9,11 @@ package testservice
 
 import (
 	"bufio"
+	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -146,4 +149,25 @@ func Absent(t testing.TB, format string, args ...any) {
 		t.Fatalf(format, args...)
 	}
 	t.Skipf(format, args...)
+}
+
+// Port returns a port of this machine that is free, for a server that a test
+// starts again on the same one: nobody else gets it by chance while the server is
+// down, as it would one of those that the system gives out.
+func Port(t testing.TB) int {
+	t.Helper()
+	var err error
+	for range 100 {
+		// From 32768 on, ports are the system's.
+		port := 10000 + rand.IntN(20000)
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			err = l.Close()
+		}
+		if err == nil {
+			return port
+		}
+	}
+	t.Fatal(err)
+	return 0
 }

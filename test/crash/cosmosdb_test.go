@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"math/rand/v2"
-	"net"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	cosmosdb "millrace/connector/cosmosdb/local"
+	"millrace/internal/testservice"
 )
 
 // intoCosmosDB serves from a Cosmos DB that the workers' deaths do not touch.
@@ -97,29 +96,13 @@ func (v *service) kill() {
 	}
 }
 
-// freePort is one that nobody has now, and that nobody gets by chance while the
-// service is down: ports from 32768 on are given to clients.
-func freePort(t *testing.T) string {
-	var err error
-	for range 100 {
-		port := strconv.Itoa(10000 + rand.IntN(20000))
-		var l net.Listener
-		if l, err = net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal(err)
-	return ""
-}
-
 // TestCosmosDBKilled: the store itself is killed at random, again and again,
 // and has every write that it acknowledged: the worker commits positions only
 // after that, so that a write which was lost would be missing at the end.
 func TestCosmosDBKilled(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "akskafka-databricks-cosmosdb").overKafka()
-	store := &service{s: s, args: []string{"local", "cosmosdb", "--json", "--port", freePort(t),
+	store := &service{s: s, args: []string{"local", "cosmosdb", "--json", "--port", strconv.Itoa(testservice.Port(t)),
 		"--data-dir", filepath.Join(filepath.Dir(s.dir), "cosmosdb")}}
 	s.env = append(s.env, "COSMOSDB_CONNECTION_STRING="+store.start())
 	defer func() { _ = store.cmd.Process.Kill(); _ = store.cmd.Wait() }()

@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +13,7 @@ import (
 	"millrace/connector/eventhubs/local"
 	"millrace/connector/eventhubs/local/hub"
 	kafka "millrace/connector/kafka/local"
+	"millrace/internal/testservice"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
@@ -53,7 +52,7 @@ type world struct {
 	log     *record
 
 	broker     *kafka.Server
-	brokerData kafka.Options // with the port that it has got
+	brokerData kafka.Options // with a port that stays its own
 }
 
 // stopLog and startLog take the log away and bring it back where it was.
@@ -79,17 +78,10 @@ var standardHubs = []hub.Spec{{Name: "telemetry", Partitions: 4, Groups: []strin
 func start(t testing.TB, change func(*local.Options, *hub.Options)) *world {
 	t.Helper()
 	ctx := patient(t)
-	w := &world{log: &record{}, brokerData: kafka.Options{DataDir: t.TempDir()}}
+	w := &world{log: &record{}, brokerData: kafka.Options{DataDir: t.TempDir(), Port: testservice.Port(t)}}
 	w.startLog(t)
 	t.Cleanup(func() { _ = w.broker.Close() })
 	address := w.broker.Address()
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		w.brokerData.Port, err = strconv.Atoi(port)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ho := hub.Options{Brokers: []string{address}, Log: log,
 		Namespaces: []hub.NamespaceSpec{{Name: "millrace", Hubs: standardHubs}, {Name: "other", Hubs: []hub.Spec{{Name: "telemetry", Partitions: 2}}}}}
@@ -97,6 +89,7 @@ func start(t testing.TB, change func(*local.Options, *hub.Options)) *world {
 	if change != nil {
 		change(&o, &ho)
 	}
+	var err error
 	if w.cluster, err = hub.Open(ctx, ho); err != nil {
 		t.Fatal(err)
 	}

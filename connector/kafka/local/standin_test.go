@@ -18,6 +18,7 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/kafka/local"
+	"millrace/internal/testservice"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -26,7 +27,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 )
 
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // TestMain lets this binary be the process that a test kills.
 func TestMain(m *testing.M) {
@@ -48,9 +49,13 @@ func port(addr string) int {
 	return n
 }
 
-// child serves dir in a process of its own.
+// child serves dir in a process of its own, at an address that another child had
+// or, if addr is empty, at one that no other server gets while it is down.
 func child(t *testing.T, dir, addr string) (*exec.Cmd, string) {
 	t.Helper()
+	if addr == "" {
+		addr = ":" + strconv.Itoa(testservice.Port(t))
+	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "MILLRACE_TEST_STANDIN="+dir, "MILLRACE_TEST_STANDIN_PORT="+addr)
 	stdin, err := cmd.StdinPipe()

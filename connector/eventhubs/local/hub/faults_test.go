@@ -14,6 +14,7 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/eventhubs/local/hub"
+	"millrace/internal/testservice"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -114,12 +115,11 @@ func TestBrokenConnections(t *testing.T) {
 // log is back.
 func TestLogAwayForLong(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	srv := startLog(t, dir, 0)
+	dir, port := t.TempDir(), testservice.Port(t)
+	srv := startLog(t, dir, port)
 	c := open(t, hub.Options{Brokers: []string{srv.Address()}})
 	h := newHub(t, c.Default(), "away", 1)
 	appendAll(t, h, 0, "before")
-	_, port, _ := strings.Cut(srv.Address(), ":")
 	if err := srv.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -136,8 +136,7 @@ func TestLogAwayForLong(t *testing.T) {
 		}
 	}
 	c.SetAppendTimeout(time.Minute)
-	n, _ := strconv.Atoi(port)
-	startLog(t, dir, n)
+	startLog(t, dir, port)
 	if first := appendAll(t, h, 0, "after"); first != 1 {
 		t.Errorf("afterwards at %d", first)
 	}

@@ -327,10 +327,8 @@ func TestAppendsStayTogether(t *testing.T) {
 // lost, doubled or out of order.
 func TestRestartOfTheLog(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	srv := startLog(t, dir, 0)
-	_, portText, _ := strings.Cut(srv.Address(), ":")
-	port, _ := strconv.Atoi(portText)
+	dir, port := t.TempDir(), testservice.Port(t)
+	srv := startLog(t, dir, port)
 	c := open(t, hub.Options{Brokers: []string{srv.Address()}})
 	h := newHub(t, c.Default(), "restarted", 2)
 	const total = 3000

@@ -14,6 +14,7 @@ import (
 	"millrace/connector/eventhubs/local/hub"
 	"millrace/connector/eventhubs/local/kafkaface"
 	kafkalocal "millrace/connector/kafka/local"
+	"millrace/internal/testservice"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -144,14 +145,14 @@ func TestSilence(t *testing.T) {
 	c, ns := namespace(t, embedded(t), hub.Spec{Name: "h", Partitions: 1})
 	l := &logged{}
 	s, err := kafkaface.StartImpatient(context.Background(), kafkaface.Options{Cluster: c, Namespace: ns.Name(),
-		Log: slog.New(slog.NewTextHandler(l, nil))}, 2*time.Second, 3*time.Second, patience)
+		Log: slog.New(slog.NewTextHandler(l, nil))}, 6*time.Second, 6*time.Second, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	waiting := dial(t, s.Address())
 	waiting.signIn(connectionString("x"))
-	req := fetchRequest(0, 6*time.Second)
+	req := fetchRequest(0, 12*time.Second)
 	if err := waiting.write(waiting.frame(req, 11)); err != nil {
 		t.Fatal(err)
 	}
@@ -170,8 +171,8 @@ func TestSilence(t *testing.T) {
 // idempotent producer's events are there once and in order.
 func TestLogRestarts(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	log, err := kafkalocal.Start(context.Background(), kafkalocal.Options{DataDir: dir})
+	dir, port := t.TempDir(), testservice.Port(t)
+	log, err := kafkalocal.Start(context.Background(), kafkalocal.Options{DataDir: dir, Port: port})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,8 +182,6 @@ func TestLogRestarts(t *testing.T) {
 			_ = log.Close()
 		}
 	})
-	_, text, _ := net.SplitHostPort(log.Address())
-	port, _ := strconv.Atoi(text)
 	c, err := hub.Open(testContext(t), hub.Options{Brokers: []string{log.Address()},
 		Namespaces: []hub.NamespaceSpec{{Name: "main", Hubs: []hub.Spec{{Name: "h", Partitions: 2}}}}})
 	if err != nil {
