@@ -136,8 +136,12 @@ func (c *lakeClient) try(function string, args object, result any) error {
 // call is try for what must succeed.
 func call[R any](t *testing.T, c *lakeClient, function string, args object) (result R) {
 	t.Helper()
+	begun := time.Now()
 	if err := c.try(function, args, &result); err != nil {
 		t.Fatal(err)
+	}
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Logf("%s %s took %.1f s", c.name, function, took.Seconds())
 	}
 	return result
 }

@@ -3,6 +3,7 @@ folder or a URI with storage options."""
 
 import datetime
 import json
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -122,8 +123,8 @@ def statistics(table, **which):
     filesystem = found.to_pyarrow_dataset().filesystem
     seen = {}
     for add in pa.table(found.get_add_actions(flatten=True)).to_pylist():
-        leaves = _leaves(pq.read_table(add["path"], filesystem=filesystem, partitioning=None))
-        where = add["path"]
+        where = unquote(add["path"])
+        leaves = _leaves(pq.read_table(where, filesystem=filesystem, partitioning=None))
         _same(f"records of {where}", add["num_records"], len(next(iter(leaves.values()))))
         for name, column in leaves.items():
             if add.get(f"null_count.{name}") is not None:
@@ -211,3 +212,15 @@ def delete(table, where):
 def vacuum(table, hours, dry=True):
     """The files it would delete, or has deleted."""
     return opened(table).vacuum(retention_hours=hours, dry_run=dry, enforce_retention_duration=False)
+
+
+@call
+def files(table, **which):
+    """The files of the table: their paths, sizes, rows and partition values."""
+    adds = pa.table(opened(table, **which).get_add_actions(flatten=False)).to_pylist()
+    return values.plain(
+        [
+            {"path": unquote(a["path"]), "size": a["size_bytes"], "rows": a["num_records"], "partition": a.get("partition") or {}}
+            for a in sorted(adds, key=lambda a: a["path"])
+        ]
+    )

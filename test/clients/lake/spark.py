@@ -9,8 +9,9 @@ import os
 import shutil
 import tempfile
 
+from delta.tables import DeltaTable, IdentityGenerator
 from pyspark.sql import SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql.types import LongType, StructType
 
 import values
 
@@ -191,3 +192,14 @@ def write(table, schema, rows, mode="append", partition=None, merge=False, app=N
 def checkpoint(table):
     session()._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(session()._jsparkSession, table).checkpoint()
     return _snapshot(table).version()
+
+
+@call
+def generate(table, identity):
+    """Creates a table whose column made is generated or an identity."""
+    builder = DeltaTable.create(session()).location(table).addColumn("id", "LONG")
+    if identity:
+        builder.addColumn("made", dataType=LongType(), generatedAlwaysAs=IdentityGenerator())
+    else:
+        builder.addColumn("made", "LONG", generatedAlwaysAs="id * 2")
+    builder.execute()
