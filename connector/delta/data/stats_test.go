@@ -146,7 +146,7 @@ func checkStats(t testing.TB, file []byte, s *schema.Struct, text string) (bound
 	for _, leaf := range s.Leaves() {
 		count, low, high := any(stats.NullCount), any(stats.MinValues), any(stats.MaxValues)
 		for _, name := range leaf.Path {
-			count, low, high = member0(count, name), member0(low, name), member0(high, name)
+			count, low, high = memberOf(count, name), memberOf(low, name), memberOf(high, name)
 		}
 		if count == nil {
 			if low != nil || high != nil {
@@ -167,7 +167,7 @@ func checkStats(t testing.TB, file []byte, s *schema.Struct, text string) (bound
 	return bounded
 }
 
-func member0(v any, name string) any {
+func memberOf(v any, name string) any {
 	m, _ := v.(map[string]any)
 	return m[name]
 }
