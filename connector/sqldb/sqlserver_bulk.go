@@ -167,9 +167,9 @@ func guid(id record.ID) [16]byte {
 		id[8], id[9], id[10], id[11], id[12], id[13], id[14], id[15]}
 }
 
-// plainDouble tells the values that a float gives back. SQL Server's float has
-// no denormalized numbers, and nothing is said about the sign of a zero: these
-// go as text into extra.
+// plainDouble tells the values that a float gives back for certain. The
+// documented range of SQL Server's float leaves out denormalized numbers, and
+// nothing is said about the sign of a zero: these go as text into extra.
 func plainDouble(v float64) bool {
 	if v == 0 {
 		return !math.Signbit(v)
