@@ -298,10 +298,11 @@ func (t *Table) pass(ctx context.Context, s *Snapshot, winner *commit, r *reads)
 		if conflict := r.conflict(winner); conflict != nil {
 			return nil, conflict
 		}
-		s, err := s.apply(winner, t.Describe())
+		next, err := s.apply(winner, t.Describe())
 		if err != nil {
 			return nil, err
 		}
+		s = next
 		t.learn(s, false)
 		winner, err = t.readCommit(ctx, s.Version+1)
 		if isNotFound(err) {

@@ -112,6 +112,9 @@ func (s *Snapshot) Checkpoint() (version int64, ok bool) { return s.checkpoint, 
 // apply returns the snapshot after commit c, which must be that of the next
 // version. table is for errors.
 func (s *Snapshot) apply(c *commit, table string) (*Snapshot, error) {
+	if c.version != s.Version+1 {
+		return nil, fmt.Errorf("reading %s: version %d cannot follow version %d", table, c.version, s.Version)
+	}
 	out := *s
 	out.Version, out.Time, out.etag = c.version, c.time, c.etag
 	if !out.Time.After(s.Time) {
