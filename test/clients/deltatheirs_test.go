@@ -111,6 +111,7 @@ func testTheirTables(t *testing.T, l *lake) {
 				sameRows(t, what, call[json.RawMessage](t, reader, "read", object{"table": table.path, "by": "id"}), byID(table.rows))
 			}
 			sameLog(t, l, table)
+			sameRows(t, fmt.Sprintf("we read %v", table), ourRows(t, table.path, snapshotOf(t, table.path)), byID(table.rows))
 		}
 	}
 }
