@@ -171,7 +171,9 @@ func (b *burst) tryBulk(ctx context.Context, r *request) (a attempt) {
 		return a
 	}
 	a.charge = float64(answer.RequestCharge)
-	a.read(e.body, r)
+	if a.read(e.body, r); a.busy && a.wait <= 0 {
+		a.wait = waitOf(answer.RawResponse)
+	}
 	return a
 }
 

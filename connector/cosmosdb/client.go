@@ -75,6 +75,7 @@ type account struct {
 	entra     bool
 	client    *azcosmos.Client
 	transport *http.Transport
+	wire      *transporter
 	log       *slog.Logger
 	// reached is set once the service has answered and let us in: from then
 	// on the address and the key are right, and what it does not answer is
@@ -102,13 +103,13 @@ func (c *Config) account(env connector.Env) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &account{transport: t, log: env.Log}
+	a := &account{transport: t, wire: &transporter{http.Client{Transport: t, Timeout: wholeTimeout}}, log: env.Log}
 	o := &azcosmos.ClientOptions{ClientOptions: azcore.ClientOptions{
 		// Each answer is ours to see: the SDK's retries would hide what
 		// throttled and lost requests cost, and would not be counted.
 		Retry:     policy.RetryOptions{MaxRetries: -1},
 		Telemetry: policy.TelemetryOptions{ApplicationID: "millrace"},
-		Transport: &transporter{http.Client{Transport: t, Timeout: wholeTimeout}},
+		Transport: a.wire,
 	}}
 	if c.ConnectionString != "" {
 		addr, err := parseConnectionString(c.ConnectionString)

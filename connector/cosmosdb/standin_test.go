@@ -48,6 +48,14 @@ func TestStandinOfSeveralRanges(t *testing.T) {
 	connectortest.RunIdempotentStore(t, features, factory(c))
 }
 
+// TestStandinTransactional has a batch for each device.
+func TestStandinTransactional(t *testing.T) {
+	t.Parallel()
+	c := standin(t, local.Options{Throughput: -1})
+	c.Throughput, c.Bulk = 50_000, false
+	connectortest.RunIdempotentStore(t, features, factory(c))
+}
+
 // TestStandinThrottling has so little throughput that requests are refused all
 // the time, on a machine that is fast enough for it: each range takes a good
 // thousand events a second, and many tests write to the same one.
