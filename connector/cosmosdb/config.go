@@ -57,7 +57,7 @@ type Config struct {
 
 	Database     string   `yaml:"database" doc:"database, created if it is missing"`
 	Container    string   `yaml:"container" doc:"container of events, created if it is missing; the run's name is added"`
-	PartitionKey string   `yaml:"partitionKey" doc:"path of the partition key; only with /deviceId do batches hold one device's events"`
+	PartitionKey string   `yaml:"partitionKey" doc:"path of the partition key"`
 	UniqueKey    string   `yaml:"uniqueKey" doc:"path that is unique within a partition key; empty: none"`
 	Throughput   int      `yaml:"throughput" doc:"request units per second of the container; 0: do not ask for any (serverless accounts, throughput shared in the database)"`
 	Autoscale    bool     `yaml:"autoscale" doc:"throughput is the most that the service scales to by itself, down to a tenth of it"`
@@ -66,13 +66,13 @@ type Config struct {
 	Concurrency int                `yaml:"concurrency" min:"1" max:"1024" doc:"requests at once"`
 	Bulk        bool               `yaml:"bulk" doc:"requests hold events of many devices, each stored for itself; off: a transactional batch for each device"`
 	MaxBatch    int                `yaml:"maxBatch" min:"1" max:"100" doc:"most events in one request; 1: one request per event, for services without batches"`
-	MaxRows     int                `yaml:"maxRows" min:"1" max:"200000" doc:"most events in one write; they are cut into batches by device"`
-	Linger      connector.Duration `yaml:"linger" doc:"how long an event waits for others of its device: longer waits make fuller batches and cost latency"`
+	MaxRows     int                `yaml:"maxRows" min:"1" max:"200000" doc:"most events in one write, which is cut into requests"`
+	Linger      connector.Duration `yaml:"linger" doc:"how long an event waits for others: longer waits make fuller requests and cost latency"`
 }
 
-// NewConfig returns the defaults. Linger is chosen for 10,000 events a second
-// of 1000 devices: a batch then holds about four events, and an event is
-// stored within two thirds of a second of its arrival.
+// NewConfig returns the defaults. Linger is chosen so that requests are full: at
+// 1000 events a second and 20,000 request units, which are two partition key
+// ranges, as well as at 10,000 and 100,000, which are ten.
 func NewConfig() *Config {
 	return &Config{
 		Database:     "streaming",
@@ -85,7 +85,7 @@ func NewConfig() *Config {
 		Bulk:         true,
 		MaxBatch:     maxBatchOps,
 		MaxRows:      10_000,
-		Linger:       connector.Duration(400 * time.Millisecond),
+		Linger:       connector.Duration(200 * time.Millisecond),
 	}
 }
 
