@@ -215,6 +215,7 @@ func TestKill(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	dir := t.TempDir()
 	kills, inDoubt := 0, int64(0)
+	least, size := 0, int64(0)
 	for finished := false; !finished; {
 		cmd := exec.Command(exe, "-test.run=^$")
 		cmd.Env = append(os.Environ(), "MILLRACE_KILLED_SIMULATOR="+dir)
@@ -223,9 +224,9 @@ func TestKill(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// The first kills come early, to hit the beginning too.
-		// Later ones leave ever more time, so that a slow machine gets there.
-		least := kills * 2
+		// The first kills come early, to hit the beginning too. Later ones leave
+		// more time, and ever more if nothing came of it, so that a slow machine
+		// gets there.
 		timer := time.AfterFunc(time.Duration(least+r.IntN(60))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		timer.Stop()
@@ -237,6 +238,12 @@ func TestKill(t *testing.T) {
 		default:
 			kills++
 		}
+		least += 2
+		if at := logSize(dir); at > size {
+			size = at
+		} else {
+			least += least / 4
+		}
 		n, done := checkKilled(t, dir, finished)
 		inDoubt += n
 		finished = done
@@ -245,6 +252,15 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d entries in doubt after them", kills, inDoubt)
+}
+
+// logSize is how much was appended so far.
+func logSize(dir string) int64 {
+	info, err := os.Stat(filepath.Join(dir, "log"))
+	if err != nil {
+		return 0 // not there yet
+	}
+	return info.Size()
 }
 
 type safeBuffer struct {
