@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -26,17 +27,25 @@ func TestDelta(t *testing.T) {
 	go func() { started <- l.spark.try("hello", nil, nil) }()
 	t.Cleanup(func() { <-started })
 	for name, test := range map[string]func(*testing.T, *lake){
-		"their tables":   testTheirTables,
-		"refused tables": testRefusedTables,
+		"their tables":         testTheirTables,
+		"refused tables":       testRefusedTables,
+		"our table":            func(t *testing.T, l *lake) { testOurTable(t, l) },
+		"our partitions":       func(t *testing.T, l *lake) { testOurTable(t, l, "type", "createdDate") },
+		"our events in theirs": testOursInTheirs,
+		"race":                 testRace,
+		"storage account":      testStorageAccount,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, l) })
 	}
 }
 
-// byID orders rows as the clients do when they read them by id.
-func byID(rows []object) []object {
+// inOrder orders rows as the clients do when they read them by a column.
+func inOrder(rows []object, column string) []object {
 	return slices.SortedFunc(slices.Values(rows), func(a, b object) int {
-		return cmp.Compare(toInt(a["id"]), toInt(b["id"]))
+		if s, ok := a[column].(string); ok {
+			return strings.Compare(s, b[column].(string))
+		}
+		return cmp.Compare(toInt(a[column]), toInt(b[column]))
 	})
 }
 

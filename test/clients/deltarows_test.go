@@ -42,7 +42,7 @@ func ourRows(t *testing.T, path string, snap *txlog.Snapshot) []object {
 		}
 		_ = file.Close()
 	}
-	return byID(rows)
+	return rows
 }
 
 func rowObject(s *schema.Struct, row []any) object {

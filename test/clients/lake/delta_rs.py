@@ -184,11 +184,11 @@ def write(table, schema, rows, mode="append", partition=None, merge=False, app=N
 
 
 @call
-def race(table, schema, rows, times):
-    """Appends the same rows many times, each with a number in the column turn."""
-    for turn in range(times):
-        write_deltalake(table, values.arrow_table(schema, [{**row, "turn": turn} for row in rows]), mode="append")
-    return times
+def race(table, schema, row, column, times, storage=None):
+    """Appends a row many times, each with its number at the end of a column."""
+    for i in range(times):
+        one = values.arrow_table(schema, [{**row, column: f"{row[column]}{i}"}])
+        write_deltalake(table, one, mode="append", storage_options=storage)
 
 
 @call

@@ -203,3 +203,16 @@ def generate(table, identity):
     else:
         builder.addColumn("made", "LONG", generatedAlwaysAs="id * 2")
     builder.execute()
+
+
+@call
+def race(table, schema, row, column, times):
+    """Appends a row many times, each with its number at the end of a column."""
+    for i in range(times):
+        write(table, schema, [{**row, column: f"{row[column]}{i}"}])
+
+
+@call
+def forget():
+    """Has it read logs anew, from where a reader begins that knows nothing."""
+    session()._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()

@@ -1,0 +1,174 @@
+package clients_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"millrace/connector/blob"
+	"millrace/connector/delta"
+	"millrace/internal/testservice"
+)
+
+// Our store adds events to tables that others have made for events, with the
+// columns of the samples: it adds those that it needs besides.
+func testOursInTheirs(t *testing.T, l *lake) {
+	for _, c := range l.clients() {
+		folder := t.TempDir()
+		path := filepath.Join(folder, "lake", "events")
+		_, row := event(t, 1_000_000)
+		row["enqueuedAt"], row["processedAt"], row["storedAt"] = dayOfEvents, dayOfEvents+1, dayOfEvents+2
+		columns := eventSchema([]string{"partitionId", "logOffset", "extra"}, field("theirs", arrayOf("string")))
+		row["theirs"] = []any{"a", nil}
+		args := object{"table": path, "schema": columns, "rows": []object{row}}
+		call[int64](t, c, "write", args)
+		ours := openOurs(t, folder, "lake", nil)
+		ours.write(t, 40)
+		call[int64](t, c, "write", args) // the columns that were added since are null
+		ours.write(t, 40)
+		ours.rows = append(ours.rows, row)
+		again := object{}
+		for key, value := range row {
+			again[key] = value
+		}
+		// The same event again: nothing of Delta is against it.
+		ours.rows = append(ours.rows, again)
+		for _, reader := range l.clients() {
+			ours.check(t, reader, reader.name+" on a table of "+c.name+" with our events")
+		}
+		sameEvents(t, "we on a table of "+c.name, marshal(t, inOrder(ourRows(t, path, snapshotOf(t, path)), "eventId")), ours.rows)
+	}
+}
+
+// raceTimes is how often each takes part in a race.
+const raceTimes = 12
+
+// raceRow is a row that others add to a table of events.
+func raceRow(name string) object {
+	return object{"eventId": name + "-", "deviceId": name, "deviceSequenceNumber": 1, "type": "RACE", "value": 1.5, "createdAt": dayOfEvents}
+}
+
+// theirRows are the rows that a client has added in a race.
+func theirRows(name string, times int) []object {
+	var rows []object
+	for i := range times {
+		row := raceRow(name)
+		row["eventId"] = fmt.Sprintf("%s-%d", name, i)
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// All write to one table at once: nobody loses anything.
+func testRace(t *testing.T, l *lake) {
+	ours := openOurs(t, t.TempDir(), "lake", nil)
+	schema := eventSchema(nil, field("humidity", "double"))
+	done := make(chan error, 2)
+	for _, c := range l.clients() {
+		go func() {
+			done <- c.try("race", object{"table": ours.path, "schema": schema, "row": raceRow(c.name), "column": "eventId", "times": raceTimes}, nil)
+		}()
+	}
+	ours.race(t, done, 2)
+	ours.rows = append(ours.rows, theirRows("delta-rs", raceTimes)...)
+	ours.rows = append(ours.rows, theirRows("spark", raceTimes)...)
+	for _, c := range l.clients() {
+		ours.check(t, c, c.name+" after the race")
+	}
+	snap := snapshotOf(t, ours.path)
+	for v := range snap.Version + 1 {
+		if _, err := tableAt(t, ours.path).At(t.Context(), v); err != nil {
+			t.Errorf("version %d: %v", v, err)
+		}
+	}
+	if rows, events := ours.count(t, ""); rows != int64(len(ours.rows)) || events != rows {
+		t.Errorf("we count %d rows and %d events, want %d", rows, events, len(ours.rows))
+	}
+}
+
+// race writes until n others are done.
+func (o *ourTable) race(t *testing.T, done chan error, n int) {
+	t.Helper()
+	writing, stop := context.WithCancel(t.Context())
+	defer stop()
+	failed := make(chan error, 1)
+	go func() {
+		for {
+			if err := o.tryWrite(t, t.Context(), 4); err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-writing.Done():
+				failed <- nil
+				return
+			}
+		}
+	}()
+	for range n {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	stop()
+	if err := <-failed; err != nil {
+		t.Errorf("we write: %v", err)
+	}
+}
+
+// In a storage account, where delta-rs reads and writes as well.
+func testStorageAccount(t *testing.T, l *lake) {
+	connection := testservice.Azurite(t)
+	part := func(name string) string {
+		found := regexp.MustCompile(name + "=([^;]*)").FindStringSubmatch(connection)
+		if found == nil {
+			t.Fatalf("the connection string has no %s", name)
+		}
+		return found[1]
+	}
+	storage := object{"azure_storage_account_name": part("AccountName"), "azure_storage_account_key": part("AccountKey"),
+		"azure_storage_endpoint": part("BlobEndpoint"), "allow_http": "true"}
+	container := fmt.Sprintf("lake%d", time.Now().UnixNano())
+	t.Cleanup(func() {
+		client, err := blob.ContainerClient(connection, container, nil)
+		if err == nil {
+			_, err = client.Delete(context.Background(), nil)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	ours := openOurs(t, connection, container, func(c *delta.Config) { c.PartitionBy = []string{"type"} })
+	table := "az://" + container + "/events"
+	for range 12 {
+		ours.write(t, 8)
+	}
+	check := func(what string) {
+		t.Helper()
+		sameEvents(t, what, call[json.RawMessage](t, l.rust, "read", object{"table": table, "by": "eventId", "storage": storage}), ours.rows)
+	}
+	check("delta-rs in a storage account")
+	if _, err := ours.table.Optimize(t.Context(), delta.OptimizeOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- l.rust.try("race", object{"table": table, "schema": eventSchema(nil, field("humidity", "double")), "row": raceRow("delta-rs"),
+			"column": "eventId", "times": raceTimes, "storage": storage}, nil)
+	}()
+	ours.race(t, done, 1)
+	ours.rows = append(ours.rows, theirRows("delta-rs", raceTimes)...)
+	check("delta-rs after a race in a storage account")
+	if rows, events := ours.count(t, ""); rows != int64(len(ours.rows)) || events != rows {
+		t.Errorf("we count %d rows and %d events, want %d", rows, events, len(ours.rows))
+	}
+	if strings.Contains(ours.table.Describe(), part("AccountKey")) {
+		t.Error("the name of the table has the account's key")
+	}
+}
