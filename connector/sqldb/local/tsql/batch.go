@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf16"
 
 	"github.com/sqlc-dev/teesql/ast"
@@ -149,6 +150,18 @@ type execution struct {
 	out Sink
 	sc  *scope
 	try int // how many TRY blocks are around
+	// clock is the time at which the statement began, once it has asked.
+	clock time.Time
+	// subqueries counts those of the statement that is being compiled.
+	subqueries int
+}
+
+// now is the same for all of a statement.
+func (x *execution) now() time.Time {
+	if x.clock.IsZero() {
+		x.clock = x.s.engine.now()
+	}
+	return x.clock
 }
 
 // Batch runs a text. What goes wrong with it goes to out.
@@ -191,6 +204,7 @@ func (x *execution) list(list []ast.Statement) (flow, error) {
 
 // one runs a statement and, outside of TRY, deals with its error.
 func (x *execution) one(st ast.Statement) (flow, error) {
+	x.clock = time.Time{}
 	f, err := x.statement(st)
 	if err == nil || errors.Is(err, errEnd) {
 		return f, err

@@ -65,9 +65,10 @@ func ends(e *value.Error) extent {
 }
 
 // thrown is an error that THROW has made: it ends the batch.
-type thrown struct{ *value.Error }
+type thrown struct{ e *value.Error }
 
-func (t thrown) Unwrap() error { return t.Error }
+func (t thrown) Error() string { return t.e.Error() }
+func (t thrown) Unwrap() error { return t.e }
 
 // errEnd ends a batch whose error has been told already.
 var errEnd = errors.New("the batch has ended")
