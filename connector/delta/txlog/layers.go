@@ -52,7 +52,7 @@ func (l *layers[V]) all() iter.Seq2[string, V] {
 }
 
 // change returns layers that may be changed with set and drop without changing
-// l. many tells that a good part of it will change.
+// l, until seal is called. many tells that a good part of it will change.
 func (l *layers[V]) change(many bool) layers[V] {
 	if l.private {
 		return *l
@@ -70,6 +70,9 @@ func (l *layers[V]) change(many bool) layers[V] {
 	}
 	return layers[V]{base: l.base, over: over, n: l.n}
 }
+
+// seal ends changing.
+func (l *layers[V]) seal() { l.private = false }
 
 func (l *layers[V]) set(key string, v V) {
 	if _, ok := l.get(key); !ok {

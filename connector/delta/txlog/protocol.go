@@ -215,11 +215,6 @@ func checkProtocol(p Protocol) error {
 	return nil
 }
 
-func compareProtocols(a, b Protocol) bool {
-	return a.MinReader == b.MinReader && a.MinWriter == b.MinWriter &&
-		slices.Equal(a.ReaderFeatures, b.ReaderFeatures) && slices.Equal(a.WriterFeatures, b.WriterFeatures)
-}
-
 // sortedKeys is for texts that must be the same each time.
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	keys := make([]K, 0, len(m))

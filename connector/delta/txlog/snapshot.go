@@ -101,7 +101,9 @@ func (s *Snapshot) finish(table string, now time.Time) (*Snapshot, error) {
 	if err := s.checkTable(table); err != nil {
 		return nil, err
 	}
-	s.files.private, s.removed.private, s.txns.private = false, false, false
+	s.files.seal()
+	s.removed.seal()
+	s.txns.seal()
 	return s.forget(now), nil
 }
 
@@ -143,11 +145,18 @@ func (s *Snapshot) apply(c *commit, table string) (*Snapshot, error) {
 		for _, f := range c.files {
 			out.file(f)
 		}
+		if !s.files.private {
+			out.files.seal()
+			out.removed.seal()
+		}
 	}
 	if len(c.txns) > 0 {
 		out.txns = s.txns.change(false)
 		for _, t := range c.txns {
 			out.txns.set(t.AppID, t)
+		}
+		if !s.txns.private {
+			out.txns.seal()
 		}
 	}
 	if len(c.domains) > 0 {
