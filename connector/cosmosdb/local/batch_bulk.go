@@ -7,10 +7,9 @@ import (
 	"millrace/connector/cosmosdb/local/store"
 )
 
-// bulkStep is how many operations of a bulk request are admitted and committed
-// at a time: what they cost is known only afterwards, so this bounds the debt
-// that one request can make.
-const bulkStep = 25
+// leastStep is how many operations of a bulk request are admitted and committed
+// at a time, at least; see budget.step.
+const leastStep = 25
 
 // bulkAnswer is what came of one operation of a bulk request: why it was
 // refused, or the store's result.
@@ -29,8 +28,8 @@ func (c *call) bulk(m *batchMemory) error {
 	answers := make([]bulkAnswer, len(m.parsed))
 	failed := c.prepareBulk(m, answers, only, limited)
 	for from := 0; from < len(m.keyed); {
-		to := from + 1
-		for c.in.batchContinueOnError && to < len(m.keyed) && to-from < bulkStep && m.ranges[to] == m.ranges[from] {
+		to, most := from+1, c.coll.budget.step()
+		for c.in.batchContinueOnError && to < len(m.keyed) && to-from < most && m.ranges[to] == m.ranges[from] {
 			to++
 		}
 		if !c.in.batchContinueOnError && failed <= m.where[from] {

@@ -103,6 +103,19 @@ func (b *budget) admit(now time.Time, rangeID int) (wait time.Duration, ok bool)
 	return wait, false
 }
 
+// step is how many operations may be done on a range before asking again whether
+// there is anything left: about what a tenth of a second brings in. What they
+// cost is known only afterwards, so this bounds the debt of one request.
+func (b *budget) step() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.rate == 0 {
+		return maxBatchOps
+	}
+	const usual = 8 // request units for an event of the samples
+	return min(max(int(b.rate/10/usual), leastStep), maxBatchOps)
+}
+
 // spend takes ru request units from a range.
 func (b *budget) spend(now time.Time, rangeID int, ru float64) {
 	b.mu.RLock()

@@ -161,3 +161,15 @@ func TestCharges(t *testing.T) {
 		}
 	}
 }
+
+// TestBudgetSteps: the more comes in, the more is done at a time.
+func TestBudgetSteps(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ units, ranges, want int }{
+		{unlimited, 1, maxBatchOps}, {400, 1, leastStep}, {4000, 1, 50}, {100_000, 10, maxBatchOps}, {1_000_000, 1, maxBatchOps},
+	} {
+		if got := newBudget(c.units, c.ranges, time.Now()).step(); got != c.want {
+			t.Errorf("%d over %d ranges: %d, want %d", c.units, c.ranges, got, c.want)
+		}
+	}
+}
