@@ -12,8 +12,8 @@ type Options struct {
 	Host string
 	// Port is the port to listen on; 0 chooses a free one.
 	Port int
-	// User and Password are the one login, "sa" and "Millrace-local-1" if
-	// User is empty.
+	// User and Password are the one login; "sa" and "Millrace-local-1" where
+	// they are empty.
 	User, Password string
 	// Token, if set, is an access token that is taken instead of a password,
 	// as by a login through Entra ID.
@@ -40,7 +40,10 @@ func (o *Options) defaults() {
 		o.Host = "127.0.0.1"
 	}
 	if o.User == "" {
-		o.User, o.Password = "sa", wellKnownPassword
+		o.User = "sa"
+	}
+	if o.Password == "" {
+		o.Password = wellKnownPassword
 	}
 	if len(o.Databases) == 0 {
 		o.Databases = []string{"streaming"}
