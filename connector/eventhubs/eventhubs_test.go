@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"millrace/connector/eventhubs/local/hub"
 	"millrace/connector/eventhubs/local/web"
 	kafka "millrace/connector/kafka/local"
+	"millrace/internal/testservice"
 )
 
 var runs atomic.Int64
@@ -170,13 +172,9 @@ func hostOf(t testing.TB, s *service) string {
 	return host
 }
 
+// closedPort is an address that nobody listens on, nor begins to by chance.
 func closedPort(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(testservice.Port(t)))
 }
 
 func TestDeadLetters(t *testing.T) {

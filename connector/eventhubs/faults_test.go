@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"millrace/connector/eventhubs"
 	"millrace/connector/eventhubs/local"
 	"millrace/connector/eventhubs/local/hub"
+	"millrace/internal/testservice"
 	"millrace/record"
 )
 
@@ -140,7 +140,7 @@ func TestMistakes(t *testing.T) {
 		"wrong key":    {connectionString(host, "guess"), "refuses the key of RootManageSharedAccessKey"},
 		"wrong policy": {strings.Replace(connectionString(host, "secret"), "RootManage", "Nobody", 1), "refuses the key of Nobody"},
 		"nobody there": {connectionString(closedPort(t), "secret"), "connection refused"},
-		"no such host": {connectionString("no-such-host.invalid", "secret"), "no such host"},
+		"no such host": {connectionString("no-such-host..invalid", "secret"), "no such host"},
 		"plain":        {strings.Replace(connectionString(host, "secret"), ";UseDevelopmentEmulator=true", "", 1), "closed the connection at once"},
 		"partitions":   {connectionString(host, "secret") + ";EntityPath=there", "has 2 partitions, not the configured 4"},
 	} {
@@ -253,9 +253,27 @@ func TestThrottlingIsCounted(t *testing.T) {
 	t.Parallel()
 	s := start(t, options{units: 1})
 	l := prepared(t, configFor(s.Address()), testEnv(t), 2)
-	send(t, l, 3000, 0) // a second's worth of one unit is 1000
+	// One unit takes 1000 events a second, or a megabyte: large events are sent
+	// faster than that by any machine.
+	const size, n = 8 << 10, 500
+	ctx, a := testContext(t), newAcks()
+	p, err := l.Producer(ctx, a.acked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for i := range n {
+		m := event(i)
+		m.Value = append(m.Value, make([]byte, size)...)
+		if err := p.Produce(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
 	if n := l.(connector.Throttled).Throttled(); n == 0 {
-		t.Error("three seconds' worth of events at once were not throttled")
+		t.Error("four seconds' worth of events at once were not throttled")
 	}
 	total := 0
 	for p := range int32(2) {
@@ -269,8 +287,8 @@ func TestThrottlingIsCounted(t *testing.T) {
 			total++
 		}
 	}
-	if total != 3000 {
-		t.Errorf("%d events arrived, want 3000", total)
+	if total != n {
+		t.Errorf("%d events arrived, want %d", total, n)
 	}
 }
 
@@ -279,12 +297,8 @@ func TestThrottlingIsCounted(t *testing.T) {
 // comes twice is what was sent twice, order is kept.
 func TestServiceRestarts(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	s := start(t, options{dir: dir})
-	var port int
-	if _, err := fmt.Sscanf(hostOf(t, s), "127.0.0.1:%d", &port); err != nil {
-		t.Fatal(err)
-	}
+	dir, port := t.TempDir(), testservice.Port(t)
+	s := start(t, options{dir: dir, port: port})
 	env := testEnv(t)
 	l := prepared(t, configFor(s.Address()), env, 4)
 	w := newWorld(4)

@@ -96,7 +96,7 @@ func TestFirstContact(t *testing.T) {
 		want   string
 	}{
 		{closedPort(t), none, "connection refused"},
-		{"no-such-host.invalid:9092", none, "no such host"},
+		{"no-such-host..invalid:9092", none, "no such host"},
 		{silent.Addr().String(), none, "no answer in time"},
 		{http, none, "is not Kafka"},
 		{hangUp, none, "closed the connection"},

@@ -179,7 +179,7 @@ func TestHeartbeatsAndSilence(t *testing.T) {
 
 func TestIdleConnectionsAndLinksAreClosed(t *testing.T) {
 	t.Parallel()
-	w := start(t, timing(local.Timing{NoLinks: 2 * time.Second, AfterLinks: 500 * time.Millisecond, IdleLink: 400 * time.Millisecond}))
+	w := start(t, timing(local.Timing{NoLinks: 6 * time.Second, AfterLinks: 500 * time.Millisecond, IdleLink: 400 * time.Millisecond}))
 	forced := func(c *raw) {
 		t.Helper()
 		if err := get[amqp.Close](c).Error; err == nil || err.Condition != amqp.ErrorConnectionForced || !strings.Contains(err.Description, "inactive") {
