@@ -137,13 +137,17 @@ func TestPostgreSQLClearErrors(t *testing.T) {
 
 // TestQuery checks the values that queries give, and that they only read.
 func TestQuery(t *testing.T) {
-	t.Run("DuckDB", func(t *testing.T) { testQuery(t, duckStore(t)(t), "TIMESTAMP '2026-01-02 03:04:05.5'") })
+	t.Run("DuckDB", func(t *testing.T) { testQuery(t, duckStore(t)(t), "true, TIMESTAMP '2026-01-02 03:04:05.5'") })
 	t.Run("PostgreSQL", func(t *testing.T) {
-		testQuery(t, postgresStore(t)(t), "TIMESTAMPTZ '2026-01-02 05:04:05.5+02'")
+		testQuery(t, postgresStore(t)(t), "true, TIMESTAMPTZ '2026-01-02 05:04:05.5+02'")
+	})
+	t.Run("SQLServer", func(t *testing.T) {
+		testQuery(t, serverStore(tdsServer(t).Address(), sqldb.Rowstore)(t)(t), "CAST(1 AS bit), CAST('2026-01-02T05:04:05.5+02:00' AS datetimeoffset(3))")
 	})
 }
 
-func testQuery(t *testing.T, s connector.Store, at string) {
+// testQuery ends its query with the columns more: a yes, and a moment.
+func testQuery(t *testing.T, s connector.Store, more string) {
 	defer s.Close()
 	if err := s.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
@@ -159,7 +163,7 @@ func testQuery(t *testing.T, s connector.Store, at string) {
 		t.Fatal(err)
 	}
 	query := "SELECT eventId, deviceId, deviceSequenceNumber, value, type, extra, complexData, count(*) OVER (), sum(logOffset) OVER (), " +
-		"CAST(1.25 AS DECIMAL(10,2)), true, " + at + " FROM events"
+		"CAST(1.25 AS DECIMAL(10,2)), " + more + " FROM events"
 	rows, err := s.Query(t.Context(), query)
 	if err != nil {
 		t.Fatal(err)

@@ -96,7 +96,15 @@ func parseSQLServer(text string) (sqlServerAddress, error) {
 // withoutPassword takes the secrets of an address out of a text.
 func withoutPassword(text string, u *url.URL, params map[string]string) string {
 	password, _ := u.User.Password()
-	for _, secret := range []string{password, params["password"], params["clientcertpath"]} {
+	secrets := []string{password}
+	for name, value := range params {
+		for _, part := range []string{"password", "secret", "token", "assertion"} {
+			if strings.Contains(name, part) {
+				secrets = append(secrets, value)
+			}
+		}
+	}
+	for _, secret := range secrets {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
