@@ -254,13 +254,16 @@ func (t *Table) rebase(ctx context.Context, base *Snapshot, r *reads) (*Snapshot
 			return nil, conflict
 		}
 		if s.Version+1 == latest.Version {
-			return latest, nil
+			s = latest
+			break
 		}
 		if s, err = s.apply(w, t.Describe()); err != nil {
 			return nil, err
 		}
 	}
-	return s, nil
+	// Others may have put vectors on files since: what follows from here
+	// must not be taken for a table without.
+	return s, s.check(t.Describe())
 }
 
 // newer returns the newest known snapshot, at least base.
@@ -306,7 +309,7 @@ func (t *Table) pass(ctx context.Context, s *Snapshot, winner *commit, r *reads)
 		t.learn(s, false)
 		winner, err = t.readCommit(ctx, s.Version+1)
 		if isNotFound(err) {
-			return s, nil
+			return s, s.check(t.Describe())
 		}
 		if err != nil {
 			return nil, err

@@ -346,6 +346,36 @@ func TestRefusedCommits(t *testing.T) {
 	}
 }
 
+// Deletion vectors that others put on files while a commit is on its way are not
+// taken for files without.
+func TestVectorsAppear(t *testing.T) {
+	t.Parallel()
+	b, dir := folder(t)
+	tb, other := open(t, b, "", Options{}), open(t, b, "", Options{})
+	s := commitTo(t, tb, created(t, tb), Change{Add: files("a")})
+	newest(t, other)
+	put(t, dir, commitFile(2), `{"commitInfo":{}}`+"\n"+`{"remove":{"path":"a","dataChange":true}}`+"\n"+
+		`{"add":{"path":"a","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true,"deletionVector":{"storageType":"u","pathOrInlineDv":"x","offset":1,"sizeInBytes":3,"cardinality":1}}}`)
+	for range 2 {
+		if got, err := tb.Commit(t.Context(), s, Change{Add: files("b")}); err == nil || !strings.Contains(err.Error(), "deletion vectors") {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+	_, err := other.Snapshot(t.Context())
+	if _, ok := errors.AsType[*UnsupportedError](err); !ok {
+		t.Errorf("%v", err)
+	}
+	if _, err := other.Commit(t.Context(), s, Change{Add: files("b")}); err == nil {
+		t.Error("a commit after a vector")
+	}
+	// Once the rows are written anew, all is well.
+	put(t, dir, commitFile(3), `{"remove":{"path":"a","dataChange":false,"deletionVector":{"storageType":"u","pathOrInlineDv":"x","offset":1}}}`+"\n"+
+		strings.Replace(someAdd, `"a"`, `"c"`, 1))
+	if s := newest(t, other); !slices.Equal(names(s), []string{"c"}) {
+		t.Errorf("%v", names(s))
+	}
+}
+
 // A checkpoint that fails is made up for by the next, and readers do without.
 func TestCheckpointsOfCommits(t *testing.T) {
 	t.Parallel()

@@ -32,7 +32,7 @@ func (t *Table) Snapshot(ctx context.Context) (*Snapshot, error) {
 		}
 		if next != nil {
 			t.learn(next, false)
-			return next, next.check(t.Describe())
+			return t.handOut(next)
 		}
 	}
 	s, err := t.load(ctx)
@@ -40,7 +40,15 @@ func (t *Table) Snapshot(ctx context.Context) (*Snapshot, error) {
 		return nil, err
 	}
 	t.learn(s, true)
-	return s, s.check(t.Describe())
+	return t.handOut(s)
+}
+
+// handOut returns the snapshot, or why it must not be used.
+func (t *Table) handOut(s *Snapshot) (*Snapshot, error) {
+	if err := s.check(t.Describe()); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // follow reads the versions after s. It returns nil if the log has to be read
@@ -265,7 +273,7 @@ func (t *Table) retryGone(fn func(first bool) (*Snapshot, error)) (*Snapshot, er
 func (t *Table) At(ctx context.Context, version int64) (*Snapshot, error) {
 	if s := t.known(); s != nil && s.Version == version {
 		if same, err := t.still(ctx, s); err == nil && same {
-			return s, s.check(t.Describe())
+			return t.handOut(s)
 		}
 	}
 	return t.retryGone(func(bool) (*Snapshot, error) {
@@ -290,7 +298,7 @@ func (t *Table) at(ctx context.Context, l *listing, version int64) (*Snapshot, e
 	if err != nil {
 		return nil, err
 	}
-	return s, s.check(t.Describe())
+	return t.handOut(s)
 }
 
 // oldest is the first version from which on the log can be replayed: 0, or that

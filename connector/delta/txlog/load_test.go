@@ -218,6 +218,27 @@ func TestSnapshotsFollowTheLog(t *testing.T) {
 	}
 }
 
+// A writer that does not write its object at once is waited for.
+func TestObjectsThatAppearInPieces(t *testing.T) {
+	t.Parallel()
+	dir := sevenFiles(t)
+	h := &hooked{Bucket: bucketAt(t, dir)}
+	body := `{"commitInfo":{}}` + "\n" + someAdd + "\n"
+	put(t, dir, commitFile(8), body[:30])
+	reads := 0
+	h.get = func(name string, next func() (io.ReadCloser, blob.Info, error)) (io.ReadCloser, blob.Info, error) {
+		if filepath.Base(name) == commitFile(8) {
+			if reads++; reads == 3 {
+				put(t, dir, commitFile(8), body)
+			}
+		}
+		return next()
+	}
+	if s := newest(t, open(t, h, "", Options{})); s.Version != 8 || s.NumFiles() != 8 || reads != 3 {
+		t.Errorf("%v after %d reads", s, reads)
+	}
+}
+
 // An object that was listed may be gone when it is read, as others clean up.
 func TestCleanUpBesideAReader(t *testing.T) {
 	t.Parallel()

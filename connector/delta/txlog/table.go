@@ -256,16 +256,24 @@ func (t *Table) read(ctx context.Context, name string) ([]byte, blob.Info, error
 // blob.ErrNotFound; one that makes no sense is a *CorruptError.
 func (t *Table) readCommit(ctx context.Context, version int64) (*commit, error) {
 	name := t.commitName(version)
-	body, info, err := t.read(ctx, name)
-	if err != nil {
-		return nil, err
+	for attempt := 0; ; attempt++ {
+		body, info, err := t.read(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		c, err := parseCommit(version, body)
+		if err == nil {
+			c.time, c.etag = info.Modified, etag(info)
+			return c, nil
+		}
+		// Some writers show an object in a folder before it is whole.
+		if attempt == 3 || time.Since(info.Modified).Abs() > time.Minute {
+			return nil, &CorruptError{Object: name, Err: err}
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return nil, err
+		}
 	}
-	c, err := parseCommit(version, body)
-	if err != nil {
-		return nil, &CorruptError{Object: name, Err: err}
-	}
-	c.time, c.etag = info.Modified, etag(info)
-	return c, nil
 }
 
 // etag is without the quotes, which are not always there.
