@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"syscall"
 	"testing"
@@ -86,4 +87,48 @@ func BenchmarkComplexData(b *testing.B) {
 		}
 		i++
 	}
+}
+
+func BenchmarkReadEvents(b *testing.B) {
+	results := standardResults(b, rand.New(rand.NewPCG(1, 1)), 10_000)
+	file, _ := encode(b, Table{}, WriterOptions{}, results, 1)
+	b.ReportAllocs()
+	start := cpuTime(b)
+	n := 0
+	for b.Loop() {
+		if err := open(b, file).ReadEvents(b.Context(), nil, nil, func(*record.Stored) error { n++; return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(cpuTime(b)-start)/float64(n), "cpu-ns/event")
+}
+
+func BenchmarkRewrite(b *testing.B) {
+	results := standardResults(b, rand.New(rand.NewPCG(1, 1)), 10_000)
+	file, _ := encode(b, Table{}, WriterOptions{}, results, 1)
+	s, err := Table{}.Schema()
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, err := NewRewriter(s, nil, WriterOptions{StatsColumns: DefaultStatsColumns})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	start := cpuTime(b)
+	n := int64(0)
+	for b.Loop() {
+		r.Reset(io.Discard)
+		for range 10 {
+			if err := r.Append(b.Context(), open(b, file)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		written, err := r.Finish()
+		if err != nil {
+			b.Fatal(err)
+		}
+		n += written.Rows
+	}
+	b.ReportMetric(float64(cpuTime(b)-start)/float64(n), "cpu-ns/event")
 }

@@ -60,7 +60,7 @@ func TestDuckDBReadsEvents(t *testing.T) {
 	t.Parallel()
 	r := newRand(t)
 	for _, codec := range Compressions() {
-		results := randomResults(t, r, 3000)
+		results := randomResults(t, r, 1200)
 		file, _ := encode(t, Table{Columns: memberColumns}, WriterOptions{Compression: codec}, results, 1767322800000001)
 		rows := duckDB(t, file, `SELECT eventId, deviceId, deviceSequenceNumber, "type", value, epoch_us(createdAt),
 			epoch_us(enqueuedAt), epoch_us(storedAt), partitionId, logOffset, complexData IS NULL, typeof(createdAt), typeof(complexData.moreData22) FROM FILE`)

@@ -192,7 +192,7 @@ func TestEventsComeBack(t *testing.T) {
 	r := newRand(t)
 	for _, codec := range Compressions() {
 		for _, columns := range [][]Column{nil, memberColumns} {
-			for _, n := range []int{0, 1, 3, 2000} {
+			for _, n := range []int{0, 1, 3, 700} {
 				results := randomResults(t, r, n)
 				file, _ := encode(t, Table{Columns: columns}, WriterOptions{Compression: codec, StatsColumns: -1}, results, 1767322800000001)
 				f := open(t, file)

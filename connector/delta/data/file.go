@@ -27,6 +27,8 @@ type fileWriter struct {
 	columns []*column
 	out     io.Writer
 	offset  int64
+	// most is how many bytes a row group may have.
+	most int
 	// rows are those of the row group at hand, total those of the file.
 	rows, total int64
 	groups      []format.RowGroup
@@ -35,7 +37,7 @@ type fileWriter struct {
 
 // newFileWriter returns a writer of files in this layout; start begins one.
 func newFileWriter(l *layout, c *codec, dictionary func(*leaf) bool) *fileWriter {
-	w := &fileWriter{layout: l}
+	w := &fileWriter{layout: l, most: groupBytes}
 	for _, f := range l.leaves {
 		w.columns = append(w.columns, newColumn(f, c, dictionary(f)))
 	}
@@ -76,7 +78,7 @@ func (w *fileWriter) endRows(n int) error {
 		}
 		size += c.size()
 	}
-	if w.err == nil && (size >= groupBytes || w.rows >= groupRows) {
+	if w.err == nil && (size >= w.most || w.rows >= groupRows) {
 		w.endGroup()
 	}
 	return w.err

@@ -36,7 +36,7 @@ func checkDouble(t testing.TB, text []byte) {
 func TestDoublesAreExact(t *testing.T) {
 	t.Parallel()
 	r := newRand(t)
-	for range 300_000 {
+	for range 100_000 {
 		text := []byte(nil)
 		switch r.IntN(5) {
 		case 0: // as the simulator writes them
@@ -192,7 +192,7 @@ func TestBrokenFiles(t *testing.T) {
 	results := randomResults(t, r, 50)
 	events, _ := encode(t, Table{Columns: memberColumns}, WriterOptions{}, results, 1)
 	for _, file := range [][]byte{events, golden(t, "v2-snappy.parquet"), golden(t, "delta-rs.parquet"), golden(t, "int96.parquet")} {
-		for range 150 {
+		for range 60 {
 			b := bytes.Clone(file)
 			for range 1 + r.IntN(3) {
 				b[r.IntN(len(b))] ^= 1 << r.IntN(8)

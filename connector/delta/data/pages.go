@@ -265,11 +265,9 @@ func (r *leafReader) take(rows int, seen *int, out *cells) (done bool, err error
 			def = r.defs[r.at]
 		}
 		r.at++
-		var c cell
-		if def == r.most {
-			if !r.proxy {
-				r.values.get(r.value, &c)
-			}
+		value := r.value
+		there := def == r.most
+		if there {
 			r.value++
 		}
 		if rep > r.rep {
@@ -280,13 +278,17 @@ func (r *leafReader) take(rows int, seen *int, out *cells) (done bool, err error
 				return false, errors.New("a value is null that must not be")
 			}
 		}
-		if r.convert != nil && def == r.leaf.def {
-			if err := r.convert(&c); err != nil {
-				return false, err
+		out.vals = append(out.vals, cell{})
+		if there && !r.proxy {
+			c := &out.vals[len(out.vals)-1]
+			r.values.get(value, c)
+			if r.convert != nil {
+				if err := r.convert(c); err != nil {
+					return false, err
+				}
 			}
 		}
 		out.defs = append(out.defs, def)
-		out.vals = append(out.vals, c)
 		if r.leaf.rep > 0 {
 			out.reps = append(out.reps, rep)
 		}

@@ -50,10 +50,10 @@ func TestTextsOfAllKinds(t *testing.T) {
 		value      func(i int) string
 		dict, text bool
 	}{
-		{"few", 50_000, func(i int) string { return fmt.Sprint("device-", i%100) }, true, false},
-		{"one", 50_000, func(int) string { return "x" }, true, false},
-		{"all different", 50_000, func(i int) string { return fmt.Sprint("id-", i*7919%50_000) }, false, true},
-		{"first few, then many", 60_000, func(i int) string {
+		{"few", 25_000, func(i int) string { return fmt.Sprint("device-", i%100) }, true, false},
+		{"one", 25_000, func(int) string { return "x" }, true, false},
+		{"all different", 25_000, func(i int) string { return fmt.Sprint("id-", i*7919%25_000) }, false, true},
+		{"first few, then many", 45_000, func(i int) string {
 			if i < 20_480 {
 				return "same"
 			}
@@ -64,6 +64,7 @@ func TestTextsOfAllKinds(t *testing.T) {
 		{"empty", 10, func(int) string { return "" }, true, false},
 	} {
 		for _, nulls := range []bool{false, true} {
+			codec := Compressions()[r.IntN(3)]
 			t.Run(fmt.Sprint(tt.name, nulls), func(t *testing.T) {
 				t.Parallel()
 				values := make([][]byte, tt.n)
@@ -72,7 +73,7 @@ func TestTextsOfAllKinds(t *testing.T) {
 						values[i] = []byte(tt.value(i))
 					}
 				}
-				file := texts(t, Compressions()[r.IntN(3)], values)
+				file := texts(t, codec, values)
 				i := 0
 				err := open(t, file).ReadRows(t.Context(), schema.New(schema.Column("s", schema.String)), nil, func(row []any) error {
 					if values[i] == nil && row[0] != nil || values[i] != nil && row[0] != string(values[i]) {
@@ -121,9 +122,10 @@ func TestRowGroups(t *testing.T) {
 	}
 	w := newFileWriter(l, nil, func(*leaf) bool { return true })
 	var out bytes.Buffer
+	w.most = 1 << 20
 	w.start(&out)
 	const rows = 3000
-	pad := strings.Repeat("y", 64<<10)
+	pad := strings.Repeat("y", 1<<10)
 	for i := range rows {
 		w.columns[0].text(fmt.Append(nil, i, pad))
 		w.columns[1].long(int64(i))
@@ -134,7 +136,7 @@ func TestRowGroups(t *testing.T) {
 		for _, c := range w.columns {
 			held += c.size()
 		}
-		if held > groupBytes+1<<20 {
+		if held > w.most+1<<12 {
 			t.Fatalf("%d bytes are in memory", held)
 		}
 	}
