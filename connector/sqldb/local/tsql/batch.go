@@ -85,7 +85,12 @@ func parse(text string) (s *source, failed *value.Error) {
 	}
 	script, err := parser.Parse(context.Background(), strings.NewReader(text))
 	if err != nil {
-		return nil, syntaxError(err)
+		// Once more with names that the parser takes for keywords.
+		again := bracketed(text)
+		if script, _ = parser.Parse(context.Background(), strings.NewReader(again)); script == nil {
+			return nil, syntaxError(err)
+		}
+		text = again
 	}
 	s = &source{text: text}
 	for i := range len(text) {
