@@ -162,7 +162,7 @@ func testQuery(t *testing.T, s connector.Store, more string) {
 	if _, err := s.Write(t.Context(), &connector.Write{Results: []record.Result{r}, Advances: []connector.Advance{{From: 0, To: 8}}}); err != nil {
 		t.Fatal(err)
 	}
-	query := "SELECT eventId, deviceId, deviceSequenceNumber, value, type, extra, complexData, count(*) OVER (), sum(logOffset) OVER (), " +
+	query := "SELECT eventId, deviceId, deviceSequenceNumber, value, type, extra, complexData, (SELECT count(*) FROM events), (SELECT sum(logOffset) FROM events), " +
 		"CAST(1.25 AS DECIMAL(10,2)), " + more + " FROM events"
 	rows, err := s.Query(t.Context(), query)
 	if err != nil {
