@@ -113,3 +113,42 @@ func TestQueriesCannotHarm(t *testing.T) {
 		})
 	}
 }
+
+// TestSQLServerQueriesCannotHarm: the same for T-SQL, whose statements need no
+// semicolon between them; what gets past the words is rolled back.
+func TestSQLServerQueriesCannotHarm(t *testing.T) {
+	t.Parallel()
+	for _, layout := range layouts {
+		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
+			s := serverStore(tdsServer(t).Address(), layout)(t)(t)
+			defer s.Close()
+			filled(t, s, 10)
+			for _, text := range []string{
+				"SELECT 1; DELETE FROM events", "SELECT 1 DELETE FROM events", "DELETE FROM events", "SELECT * INTO mine FROM events",
+				"SELECT 1 COMMIT DELETE FROM events", "SELECT 1 EXEC sp_who", "WITH x AS (SELECT * FROM events) DELETE FROM x", "", "DROP TABLE events",
+				"SELECT 1 --\rDELETE FROM events", "TRUNCATE TABLE events",
+			} {
+				_, err := all(t.Context(), s, text)
+				if err == nil || !strings.Contains(err.Error(), "must be one statement that reads") || connector.ActionOf(err) != connector.Fail {
+					t.Errorf("%q is answered with %v", text, err)
+				}
+			}
+			for _, text := range []string{
+				"SELECT count(*) FROM events", "SELECT count(*) FROM events ; -- all; of them", "select COUNT(*) from [events]",
+				"WITH x AS (SELECT * FROM events WHERE ';' = N';' /* ; */) SELECT count(*) FROM x", "SELECT count(*) FROM (SELECT TOP 100 type FROM events) AS x",
+			} {
+				if rows, err := all(t.Context(), s, text); err != nil || len(rows) != 1 || rows[0][0] != int64(10) {
+					t.Errorf("%s: %v %v", text, rows, err)
+				}
+			}
+			for text, want := range map[string]string{"SELEC 1": "must be one statement", "SELECT a FROM nowhere": "nowhere", "SELECT nothing FROM events": "nothing",
+				"SELECT 1 / 0": "zero"} {
+				if _, err := all(t.Context(), s, text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("%s: %v", text, err)
+				}
+			}
+			exact(t, s, map[int32]int64{0: 10})
+		})
+	}
+}
