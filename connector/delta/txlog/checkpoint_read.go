@@ -82,6 +82,9 @@ func readCheckpointFile(body []byte, s *Snapshot) (err error) {
 	}
 	r := newActionColumns(f.Root())
 	defer r.close()
+	if len(r.columns) == 0 {
+		return errors.New("it has no column of a checkpoint")
+	}
 	for row := range f.NumRows() {
 		if err := r.row(s); err != nil {
 			return fmt.Errorf("row %d of %d: %w", row+1, f.NumRows(), err)
