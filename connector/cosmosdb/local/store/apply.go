@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"millrace/connector/cosmosdb/local/partition"
@@ -94,11 +96,14 @@ type work struct {
 	order  []int
 	key    []byte
 	read   []byte // values that were looked up
-	// changed holds what the operations before have put or deleted (nil), by
-	// key. Only if there are several: the batch cannot be read.
+	// changed holds what the operations before have put, deleted (nil) or looked
+	// up, by key. Only if there are several: the batch cannot be read.
 	changed map[string][]byte
 	several bool
 	pending []pending
+	// Keys that are looked up together, parts of wanted.
+	wanted []byte
+	lookup []term
 }
 
 // pending is a batch that has been applied but perhaps not written to the log.
@@ -188,6 +193,9 @@ func (c *Container) run(r *physical, w *work, which []int, results []OpResult, a
 	}
 	t := c.begin(r, set, w)
 	defer t.end()
+	if err := t.lookUp(which); err != nil {
+		return errors.Join(err, t.batch.Close())
+	}
 	for _, i := range which {
 		if err := t.do(w.ops[i], &w.drafts[i], w.epks[i], &results[i]); err != nil {
 			return errors.Join(err, t.batch.Close())
@@ -290,6 +298,66 @@ func (t *txn) get(key []byte) ([]byte, error) {
 	at := len(t.w.read)
 	t.w.read = append(t.w.read, v...)
 	return t.w.read[at:], nil
+}
+
+// lookUp looks up what several operations will ask for, in the order of the
+// keys: the next one is often in the same table. Of items that are new their
+// unique keys are asked for, too.
+func (t *txn) lookUp(which []int) error {
+	w := t.w
+	if len(which) < 2 {
+		return nil
+	}
+	for _, i := range which {
+		if w.drafts[i].err == nil {
+			w.wanted = appendItemKey(w.want(), t.c.number, w.epks[i], w.ops[i].ID)
+		}
+	}
+	if err := t.fetch(); err != nil {
+		return err
+	}
+	for _, i := range which {
+		d := &w.drafts[i]
+		if d.unique.from == d.unique.to || d.err != nil {
+			continue
+		}
+		w.key = appendItemKey(w.key[:0], t.c.number, w.epks[i], w.ops[i].ID)
+		if w.changed[string(w.key)] != nil {
+			continue
+		}
+		for n := range t.set.shape.uniques {
+			w.wanted = appendUniqueKey(w.want(), t.c.number, w.epks[i], n, w.x.hash[d.unique.from+n])
+		}
+	}
+	return t.fetch()
+}
+
+// want begins another wanted key, which is to be appended to what it returns.
+func (w *work) want() []byte {
+	w.lookup = append(w.lookup, term{at: int32(len(w.wanted))})
+	return w.wanted
+}
+
+// fetch looks the wanted keys up and remembers what there is.
+func (t *txn) fetch() error {
+	w := t.w
+	defer func() { w.wanted, w.lookup = w.wanted[:0], w.lookup[:0] }()
+	for i := range w.lookup {
+		w.lookup[i].end = int32(len(w.wanted))
+		if i+1 < len(w.lookup) {
+			w.lookup[i].end = w.lookup[i+1].at
+		}
+	}
+	key := func(k term) []byte { return w.wanted[k.at:k.end] }
+	slices.SortFunc(w.lookup, func(a, b term) int { return bytes.Compare(key(a), key(b)) })
+	for _, k := range w.lookup {
+		v, err := t.get(key(k))
+		if err != nil {
+			return err
+		}
+		t.changed(key(k), v)
+	}
+	return nil
 }
 
 func (t *txn) item(epk, id string) (s stored, err error) {
