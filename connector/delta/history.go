@@ -94,7 +94,7 @@ func (t *Table) Detail(ctx context.Context) (*Detail, error) {
 	m := snap.Metadata
 	d := &Detail{Location: t.log.Describe(), ID: m.ID, Name: m.Name, Description: m.Description, Version: snap.Version,
 		LastModified: snap.Time.UTC(), MinReaderVersion: snap.Protocol.MinReader, MinWriterVersion: snap.Protocol.MinWriter,
-		PartitionColumns: m.PartitionColumns, Properties: m.Configuration, NumFiles: snap.NumFiles(), SizeInBytes: snap.Size()}
+		PartitionColumns: append([]string{}, m.PartitionColumns...), Properties: m.Configuration, NumFiles: snap.NumFiles(), SizeInBytes: snap.Size()}
 	if m.Created != 0 {
 		d.CreatedAt = time.UnixMilli(m.Created).UTC()
 	}

@@ -71,3 +71,19 @@ func (t *Table) failed(doing string, err error) error {
 	}
 	return err
 }
+
+// Ping tells whether the place of the table can be reached and read, without
+// creating anything. A container or a table that is missing is fine: Prepare
+// makes them.
+func (c *Config) Ping(ctx context.Context, env connector.Env) error {
+	t, err := c.OpenTable(ctx, env)
+	if err != nil {
+		return err
+	}
+	found := errors.New("there is something")
+	err = t.bucket.List(ctx, t.log.Prefix()+"_delta_log/", func(blob.Info) error { return found })
+	if errors.Is(err, found) {
+		_, err = t.log.Snapshot(ctx)
+	}
+	return errors.Join(err, t.Close())
+}

@@ -166,7 +166,7 @@ func writeDetail(w io.Writer, d *delta.Detail) error {
 	line("id", "%s", d.ID)
 	line("version", "%d of %s", d.Version, moment(d.LastModified))
 	line("protocol", "reader %d, writer %d", d.MinReaderVersion, d.MinWriterVersion)
-	line("files", "%s, %s", several(d.NumFiles, "file"), size(d.SizeInBytes))
+	line("files", "%d, %s", d.NumFiles, size(d.SizeInBytes))
 	if d.NumRows != nil {
 		line("rows", "%d", *d.NumRows)
 	}
@@ -179,7 +179,7 @@ func writeDetail(w io.Writer, d *delta.Detail) error {
 		if i == 0 {
 			name = "columns"
 		}
-		line(name, "%s %s", c.Name, c.Type)
+		line(name, "%s %s", c.Name, cut(c.Type, 80-14-1-len(c.Name)))
 	}
 	if len(d.PartitionColumns) > 0 {
 		line("partitions", "by %s", strings.Join(d.PartitionColumns, ", "))
@@ -200,6 +200,14 @@ func writeDetail(w io.Writer, d *delta.Detail) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// cut makes a text fit: types of structs name all their members.
+func cut(text string, width int) string {
+	if r := []rune(text); len(r) > width {
+		return string(r[:width-1]) + "…"
+	}
+	return text
 }
 
 type pair struct{ name, value string }
