@@ -137,7 +137,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 		var got *Snapshot
 		for b.Loop() {
 			got = newSnapshot()
-			if err := readCheckpointFile(buf.Bytes(), got); err != nil || got.NumFiles() != 100_000 {
+			if err := readCheckpointFile(buf.Bytes(), got, false); err != nil || got.NumFiles() != 100_000 {
 				b.Fatal(got, err)
 			}
 		}

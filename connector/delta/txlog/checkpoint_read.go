@@ -42,6 +42,17 @@ func (t *Table) lastCheckpoint(ctx context.Context) (version int64, ok bool) {
 // Errors: *CorruptError if it cannot be read or is not complete,
 // *UnsupportedError, blob.ErrNotFound.
 func (t *Table) readCheckpoint(ctx context.Context, c checkpointObjects) (*Snapshot, error) {
+	return t.readParts(ctx, c, false)
+}
+
+// tryCheckpoint returns the error that readCheckpoint would, and keeps nothing
+// in memory.
+func (t *Table) tryCheckpoint(ctx context.Context, c checkpointObjects) error {
+	_, err := t.readParts(ctx, c, true)
+	return err
+}
+
+func (t *Table) readParts(ctx context.Context, c checkpointObjects, try bool) (*Snapshot, error) {
 	s := newSnapshot()
 	s.Version, s.checkpoint = c.version, c.version
 	for _, part := range c.parts {
@@ -49,7 +60,7 @@ func (t *Table) readCheckpoint(ctx context.Context, c checkpointObjects) (*Snaps
 		if err != nil {
 			return nil, err
 		}
-		err = readCheckpointFile(body, s)
+		err = readCheckpointFile(body, s, try)
 		if errors.Is(err, errSidecar) {
 			return nil, &UnsupportedError{Table: t.Describe(), Doing: "read", Why: err.Error()}
 		}
@@ -67,8 +78,9 @@ var errSidecar = errors.New("its checkpoints are in the form of version 2, which
 
 // readCheckpointFile adds the actions in one Parquet file to s. The columns may
 // be in any order, and any of them missing; more are passed over without being
-// read, which goes for statistics that are parsed already.
-func readCheckpointFile(body []byte, s *Snapshot) (err error) {
+// read, which goes for statistics that are parsed already. With try the files are
+// looked at but not kept.
+func readCheckpointFile(body []byte, s *Snapshot, try bool) (err error) {
 	defer func() {
 		// The library does not check everything that a damaged file can
 		// contain.
@@ -86,7 +98,7 @@ func readCheckpointFile(body []byte, s *Snapshot) (err error) {
 		return errors.New("it has no column of a checkpoint")
 	}
 	for row := range f.NumRows() {
-		if err := r.row(s); err != nil {
+		if err := r.row(s, try); err != nil {
 			return fmt.Errorf("row %d of %d: %w", row+1, f.NumRows(), err)
 		}
 	}
@@ -185,7 +197,7 @@ func (r *actionColumns) close() {
 }
 
 // row reads the next row of all columns and takes its action.
-func (r *actionColumns) row(s *Snapshot) error {
+func (r *actionColumns) row(s *Snapshot, try bool) error {
 	for _, c := range r.columns {
 		if err := c.next(); err != nil {
 			return err
@@ -203,7 +215,9 @@ func (r *actionColumns) row(s *Snapshot) error {
 		if err != nil {
 			return err
 		}
-		s.file(fileAction{add: a})
+		if !try {
+			s.file(fileAction{add: a})
+		}
 	case r.removePath.has():
 		change := r.removeDataChange.flag(true)
 		t := removeText{Path: r.removePath.text(), Deleted: r.removeDeleted.numberOrNil(), DataChange: &change,
@@ -213,7 +227,9 @@ func (r *actionColumns) row(s *Snapshot) error {
 		if err != nil {
 			return err
 		}
-		s.removed.set(x.key(), x)
+		if !try {
+			s.removed.set(x.key(), x)
+		}
 	case r.txnApp.has():
 		id := r.txnApp.text()
 		s.txns.set(id, Txn{id, r.txnVersion.number(), r.txnUpdated.number()})

@@ -73,10 +73,10 @@ func (t *Table) dispensable(ctx context.Context, l *listing, m *Metadata) ([]str
 		}
 	}
 	thin := t.now().Add(-m.checkpointRetention())
-	kept := base
+	kept, reach := base, l.reach(base)
 	for i, c := range l.checkpoints {
 		old := i+1 < len(l.checkpoints) && c.parts[0].info.Modified.Before(thin)
-		if c.version < base || old && c.version > base && c.version < kept+keepEvery && l.contiguous(base, c.version) {
+		if c.version < base || old && c.version > base && c.version < kept+keepEvery && c.version <= reach {
 			gone = append(gone, c.parts...)
 			continue
 		}
@@ -90,14 +90,16 @@ func (t *Table) dispensable(ctx context.Context, l *listing, m *Metadata) ([]str
 	return names, nil
 }
 
-// contiguous tells whether all commits after from up to and with to are there.
-func (l *listing) contiguous(from, to int64) bool {
-	for v := from + 1; v <= to; v++ {
-		if _, ok := l.commit(v); !ok {
-			return false
-		}
+// reach is the last version up to which all commits after from are there.
+func (l *listing) reach(from int64) int64 {
+	i, ok := slices.BinarySearchFunc(l.commits, from, func(o logObject, v int64) int { return int(o.version - v) })
+	if ok {
+		i++
 	}
-	return true
+	for ; i < len(l.commits) && l.commits[i].version == from+1; i++ {
+		from++
+	}
+	return from
 }
 
 // baseFor returns the version of the newest checkpoint from which version
@@ -108,10 +110,10 @@ func (t *Table) baseFor(ctx context.Context, l *listing, needed int64) (int64, e
 		if c.version > needed {
 			continue
 		}
-		if !l.contiguous(c.version, l.newest()) {
+		if l.reach(c.version) < l.newest() {
 			continue
 		}
-		_, err := t.readCheckpoint(ctx, c)
+		err := t.tryCheckpoint(ctx, c)
 		if err == nil {
 			return c.version, nil
 		}

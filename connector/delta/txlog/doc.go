@@ -16,5 +16,11 @@
 //   - Whether a commit took place is decided by the log alone: after an unclear
 //     answer the version is read back and its txnId compared.
 //
+// Any writer that creates versions in the same way can share a table with this
+// one: delta-rs does so everywhere, Spark in storage accounts. In a folder Spark
+// looks whether a version is there and then renames over it, which is safe only
+// as long as all writers are in its own process: there it must not write to a
+// table at the same time as others.
+//
 // The files with rows are read and written elsewhere; nothing here opens them.
 package txlog

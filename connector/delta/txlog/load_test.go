@@ -379,7 +379,7 @@ func TestCheckpointsInOtherShapes(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := newSnapshot()
-	if err := readCheckpointFile(buf.Bytes(), got); err != nil || !slices.Equal(names(got), []string{"a b", "c"}) || got.Size() != 12 || got.Metadata.ID != "i" {
+	if err := readCheckpointFile(buf.Bytes(), got, false); err != nil || !slices.Equal(names(got), []string{"a b", "c"}) || got.Size() != 12 || got.Metadata.ID != "i" {
 		t.Errorf("%v, %v", got, err)
 	}
 }
@@ -398,6 +398,6 @@ func FuzzReadCheckpoint(f *testing.F) {
 	f.Add([]byte("PAR1PAR1"))
 	f.Fuzz(func(_ *testing.T, body []byte) {
 		// A damaged file is an error, not the end of the program.
-		_ = readCheckpointFile(body, newSnapshot())
+		_ = readCheckpointFile(body, newSnapshot(), false)
 	})
 }

@@ -40,7 +40,7 @@ func (t *Table) maintain(s *Snapshot) {
 		if !clean {
 			return
 		}
-		if n, err := t.CleanUp(t.life); err != nil {
+		if n, err := t.CleanUp(t.spare); err != nil && t.spare.Err() == nil {
 			t.opts.Log.Warn("the log was not cleaned up", "error", err)
 		} else if n > 0 {
 			t.opts.Log.Info("the log was cleaned up", "table", t.Describe(), "objects", n)

@@ -53,8 +53,10 @@ type Table struct {
 	closed      bool
 
 	background sync.WaitGroup
-	stop       context.CancelFunc
-	life       context.Context //nolint:containedctx // ends what Close waits for
+	// life is for what Close waits for, spare for what it does not: cleaning
+	// up can take long, and goes on next time.
+	life, spare         context.Context //nolint:containedctx // for goroutines of the table's own
+	stop, stopSpareTime context.CancelFunc
 }
 
 // Open returns the table in the folder path of the bucket, "" being the
@@ -75,15 +77,18 @@ func Open(bucket blob.Bucket, path string, o Options) *Table {
 		t.opts.Now = time.Now
 	}
 	t.life, t.stop = context.WithCancel(context.Background())
+	t.spare, t.stopSpareTime = context.WithCancel(t.life)
 	return t
 }
 
 // Close waits for a checkpoint that is being written, until ctx ends; then it
-// gives the checkpoint up, which harms nothing.
+// gives the checkpoint up, which harms nothing. A clean-up of the log that is
+// under way ends at once.
 func (t *Table) Close(ctx context.Context) error {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
+	t.stopSpareTime()
 	done := make(chan struct{})
 	go func() {
 		t.background.Wait()
