@@ -71,17 +71,23 @@ func (b *bulk) batch(n int) *connector.Write {
 	return w
 }
 
-// databases are the configurations to measure, each for an empty store.
-func databases(b *testing.B) map[string]*sqldb.Config {
-	duck, postgres := sqldb.NewConfig(), sqldb.NewConfig()
-	postgres.URL = testservice.Postgres(b)
-	return map[string]*sqldb.Config{"duckdb": duck, "postgres": postgres}
+// databases are the configurations to measure, each for an empty store. With
+// the TDS test server it is the client that is measured, and the server's part
+// in the same processors: not SQL Server.
+var databases = map[string]func(b *testing.B) string{
+	"duckdb":    func(*testing.B) string { return "" },
+	"postgres":  func(b *testing.B) string { return testservice.Postgres(b) },
+	"tdsserver": func(b *testing.B) string { return tdsServer(b).Address() },
 }
 
 func eachDatabase(b *testing.B, sizes []int, bench func(b *testing.B, c *sqldb.Config, e connector.Env, size int)) {
-	for name, c := range databases(b) {
+	for name, url := range databases {
 		for _, size := range sizes {
-			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) { bench(b, c, env(b.TempDir(), newRun()), size) })
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
+				c := sqldb.NewConfig()
+				c.URL, c.MaxRows = url(b), max(c.MaxRows, size)
+				bench(b, c, env(b.TempDir(), newRun()), size)
+			})
 		}
 	}
 }
