@@ -29,7 +29,7 @@ import (
 )
 
 // patience is how long all checks of one language may take.
-const patience = 8 * time.Minute
+const patience = 15 * time.Minute
 
 // parts are the files with checks, the same in every language.
 var parts = []string{"producing", "consuming", "owners", "mistakes", "processing"}

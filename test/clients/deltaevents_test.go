@@ -1,7 +1,6 @@
 package clients_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -145,19 +144,13 @@ func openOurs(t *testing.T, storage, container string, change func(*delta.Config
 // write adds n events, a multiple of partitionsOfLog, in one commit.
 func (o *ourTable) write(t *testing.T, n int) {
 	t.Helper()
-	if err := o.tryWrite(t, t.Context(), n); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (o *ourTable) tryWrite(t *testing.T, ctx context.Context, n int) error {
 	var unit connector.Write
 	var rows []object
 	for i := o.next; i < o.next+n; i++ {
 		text, row := event(t, i)
 		r := records.Result{Partition: int32(i % partitionsOfLog), Offset: int64(i / partitionsOfLog)}
 		if err := r.Decode(text); err != nil {
-			return fmt.Errorf("event %s: %w", text, err)
+			t.Fatalf("event %s: %v", text, err)
 		}
 		r.EnqueuedAt, r.ProcessedAt = r.CreatedAt+1001, r.CreatedAt+2002
 		row["enqueuedAt"], row["processedAt"] = r.EnqueuedAt, r.ProcessedAt
@@ -169,16 +162,15 @@ func (o *ourTable) tryWrite(t *testing.T, ctx context.Context, n int) error {
 		unit.Advances = append(unit.Advances, connector.Advance{Partition: int32(p),
 			From: int64(o.next / partitionsOfLog), To: int64((o.next + n) / partitionsOfLog)})
 	}
-	receipt, err := o.store.Write(ctx, &unit)
+	receipt, err := o.store.Write(t.Context(), &unit)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
 	for _, row := range rows {
 		row["storedAt"] = receipt.StoredAt
 	}
 	o.rows = append(o.rows, rows...)
 	o.next += n
-	return nil
 }
 
 // sameEvents checks that a client reads the rows of a table of events that were

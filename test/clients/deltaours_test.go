@@ -3,6 +3,7 @@ package clients_test
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +17,9 @@ import (
 // testOurTable has the clients read a table that our store writes: with its
 // checkpoints, after OPTIMIZE and VACUUM, theirs too.
 func testOurTable(t *testing.T, l *lake, partitionBy ...string) {
-	ours := openOurs(t, t.TempDir(), "lake", func(c *delta.Config) { c.PartitionBy = partitionBy })
+	ours := openOurs(t, t.TempDir(), "lake", func(c *delta.Config) {
+		c.PartitionBy, c.Properties = partitionBy, map[string]string{"delta.checkpointInterval": "10"}
+	})
 	counts := map[int64]int{} // rows by version
 	var middle lakeCommit     // half-way
 	for i := range 12 {
@@ -104,17 +107,17 @@ func (o *ourTable) lookInside(t *testing.T, l *lake, c *lakeClient, partitionBy 
 		names = append(names, name)
 	}
 	sameRows(t, "applications by "+c.name, call[object](t, c, "transactions", object{"table": o.path, "apps": names}), apps)
-	// The last event of each type and day is in the newest files only.
-	for column, value := range map[string]any{"createdAt": o.rows[len(o.rows)-1]["createdAt"], "logOffset": o.next/partitionsOfLog - 1} {
-		got := call[lakePruned](t, c, "pruned", object{"table": o.path, "column": column, "least": value, "most": value})
-		if want := map[string]int{"createdAt": 1, "logOffset": partitionsOfLog}[column]; got.Rows != want || got.Read == 0 || got.Read*3 > got.Files {
-			t.Errorf("%s for %s: %+v, want %d rows of a few files", c.name, column, got, want)
+	for _, column := range []string{"createdAt", "value"} {
+		last := o.rows[len(o.rows)-1][column] // which only the newest files can have
+		got := call[lakePruned](t, c, "pruned", object{"table": o.path, "column": column, "least": last, "most": last})
+		if got.Rows != 1 || got.Read == 0 || got.Read*3 > got.Files {
+			t.Errorf("%s for %s: %+v, want a row of a few files", c.name, column, got)
 		}
 	}
 	if c == l.rust {
 		seen := call[map[string]int](t, c, "statistics", object{"table": o.path})
-		for _, name := range []string{"eventId", "deviceId", "value", "complexData.moreData0", "complexData.moreData22", "createdAt", "logOffset"} {
-			if name != "type" && seen[name] == 0 {
+		for _, name := range []string{"eventId", "deviceId", "value", "complexData.moreData0", "complexData.moreData22", "createdAt", "storedAt"} {
+			if seen[name] == 0 {
 				t.Errorf("no file has statistics of %s: %v", name, seen)
 			}
 		}
@@ -126,15 +129,18 @@ func (o *ourTable) lookInside(t *testing.T, l *lake, c *lakeClient, partitionBy 
 func (o *ourTable) withoutBegin(t *testing.T, l *lake) {
 	t.Helper()
 	log := filepath.Join(o.path, "_delta_log")
-	checkpoints, err := filepath.Glob(filepath.Join(log, "*.checkpoint.parquet"))
-	if err != nil || len(checkpoints) == 0 {
-		t.Fatalf("no checkpoint after %d versions: %v", o.newest(t).Version, err)
+	// It is written when nobody waits for it.
+	checkpoint := int64(10)
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		last, err := os.ReadFile(filepath.Join(log, "_last_checkpoint"))
+		if err == nil && strings.Contains(string(last), `"version":10`) {
+			break
+		}
+		if time.Since(begun) > time.Minute {
+			t.Fatalf("no checkpoint of version %d: %s %v", checkpoint, last, err)
+		}
 	}
-	var newest int64
-	if _, err := fmt.Sscanf(filepath.Base(slices.Max(checkpoints)), "%d.checkpoint.parquet", &newest); err != nil || newest < 10 {
-		t.Fatalf("the newest checkpoint is %v: %v", checkpoints, err)
-	}
-	for v := range newest {
+	for v := range checkpoint {
 		if err := os.Remove(filepath.Join(log, fmt.Sprintf("%020d.json", v))); err != nil {
 			t.Error(err)
 		}
@@ -163,9 +169,7 @@ func (o *ourTable) maintain(t *testing.T, l *lake) {
 		o.check(t, c, c.name+" after OPTIMIZE and VACUUM")
 	}
 	call[any](t, l.rust, "statistics", object{"table": o.path})
-	if left := call[[]string](t, l.rust, "vacuum", object{"table": o.path, "hours": 0}); len(left) != 0 {
-		t.Errorf("after our VACUUM delta-rs would delete %v", left)
-	}
+	o.nothingLeft(t)
 	// Now they: rows go, files are merged, a column is added, and the store writes on.
 	first := o.rows[0]["eventId"].(string)
 	call[any](t, l.spark, "execute", object{"table": o.path, "sql": "DELETE FROM $t WHERE eventId = '" + first + "'"})
@@ -186,6 +190,32 @@ func (o *ourTable) maintain(t *testing.T, l *lake) {
 		t.Errorf("we count %d rows and %d events, want %d", rows, events, len(o.rows))
 	}
 	sameEvents(t, "our reader after their maintenance", marshal(t, inOrder(ourRows(t, o.path, snapshotOf(t, o.path)), "eventId")), o.rows)
+}
+
+// nothingLeft checks that there are no files but those of the table, as after a
+// VACUUM that keeps none.
+func (o *ourTable) nothingLeft(t *testing.T) {
+	t.Helper()
+	snap := snapshotOf(t, o.path)
+	found := 0
+	err := filepath.WalkDir(o.path, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			if entry != nil && entry.Name() == "_delta_log" {
+				return fs.SkipDir
+			}
+			return err
+		}
+		name, err := filepath.Rel(o.path, path)
+		if _, live := snap.File(filepath.ToSlash(name)); live {
+			found++
+		} else {
+			t.Errorf("%s is left after VACUUM", name)
+		}
+		return err
+	})
+	if err != nil || found != snap.NumFiles() {
+		t.Errorf("%d of %d files: %v", found, snap.NumFiles(), err)
+	}
 }
 
 func marshal(t *testing.T, v any) []byte {

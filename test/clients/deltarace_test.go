@@ -91,38 +91,33 @@ func testRace(t *testing.T, l *lake) {
 	}
 }
 
-// race writes until n others are done.
+// race writes until n others are done, but not so much that they, who begin
+// again each time that somebody was faster, never get there.
 func (o *ourTable) race(t *testing.T, done chan error, n int) {
 	t.Helper()
-	writing, stop := context.WithCancel(t.Context())
-	defer stop()
-	failed := make(chan error, 1)
-	go func() {
-		for {
-			if err := o.tryWrite(t, t.Context(), 4); err != nil {
-				failed <- err
-				return
+	for range 10 * raceTimes {
+		o.write(t, partitionsOfLog)
+		select {
+		case err := <-done:
+			if n--; err != nil {
+				t.Error(err)
 			}
-			select {
-			case <-time.After(20 * time.Millisecond):
-			case <-writing.Done():
-				failed <- nil
-				return
-			}
+		case <-time.After(50 * time.Millisecond):
 		}
-	}()
+		if n == 0 {
+			return
+		}
+	}
 	for range n {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	}
-	stop()
-	if err := <-failed; err != nil {
-		t.Errorf("we write: %v", err)
-	}
 }
 
-// In a storage account, where delta-rs reads and writes as well.
+// In a storage account, from which delta-rs reads. It cannot add to any table
+// there, its own neither, beyond the second commit: it has the listing of the log
+// begin in the middle, which the server that stands in for the account ignores.
 func testStorageAccount(t *testing.T, l *lake) {
 	connection := testservice.Azurite(t)
 	part := func(name string) string {
@@ -157,14 +152,8 @@ func testStorageAccount(t *testing.T, l *lake) {
 	if _, err := ours.table.Optimize(t.Context(), delta.OptimizeOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() {
-		done <- l.rust.try("race", object{"table": table, "schema": eventSchema(nil, field("humidity", "double")), "row": raceRow("delta-rs"),
-			"column": "eventId", "times": raceTimes, "storage": storage}, nil)
-	}()
-	ours.race(t, done, 1)
-	ours.rows = append(ours.rows, theirRows("delta-rs", raceTimes)...)
-	check("delta-rs after a race in a storage account")
+	ours.write(t, 8)
+	check("delta-rs in a storage account after OPTIMIZE")
 	if rows, events := ours.count(t, ""); rows != int64(len(ours.rows)) || events != rows {
 		t.Errorf("we count %d rows and %d events, want %d", rows, events, len(ours.rows))
 	}

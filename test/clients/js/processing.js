@@ -55,7 +55,7 @@ class Worker {
   }
 }
 
-async function until(what, condition, seconds = 60) {
+async function until(what, condition, seconds = 150) {
   const end = Date.now() + seconds * 1000;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`${what}: not after ${seconds} s`);
@@ -117,4 +117,4 @@ check("three processors share the partitions; one is killed, two take over; a fo
   await until("the fourth has read the rest", () => bodies([fourth]).size === number - read);
   assert.ok(fourth.seen.every((e) => e.body >= read), "it begins again");
   assert.equal((await fourth.stop()).code, 0, fourth.error);
-}, 180);
+}, 420);

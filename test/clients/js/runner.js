@@ -16,7 +16,7 @@ function need(name) {
 }
 
 // check adds a check; run may use what closes itself at its end (see closing).
-function check(name, run, seconds = 60) {
+function check(name, run, seconds = 180) {
   checks.push({ name, run, seconds });
 }
 

@@ -192,26 +192,8 @@ def race(table, schema, row, column, times, storage=None):
 
 
 @call
-def checkpoint(table, storage=None):
-    found = opened(table, storage=storage)
-    found.create_checkpoint()
-    return found.version()
-
-
-@call
 def optimize(table, storage=None):
-    return opened(table, storage=storage).optimize.compact()
-
-
-@call
-def delete(table, where):
-    return opened(table).delete(where)
-
-
-@call
-def vacuum(table, hours, dry=True):
-    """The files it would delete, or has deleted."""
-    return opened(table).vacuum(retention_hours=hours, dry_run=dry, enforce_retention_duration=False)
+    opened(table, storage=storage).optimize.compact()
 
 
 @call

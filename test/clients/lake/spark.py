@@ -91,10 +91,9 @@ def query(table, sql, **which):
 
 
 @call
-def execute(table, sql, conf=None):
-    """The rows that a statement returns, in which $t is the table."""
-    with settings(conf):
-        return values.rows(session().sql(sql.replace("$t", f"delta.`{table}`")).toArrow())
+def execute(table, sql):
+    """Runs a statement, in which $t is the table."""
+    session().sql(sql.replace("$t", f"delta.`{table}`")).collect()
 
 
 @call

@@ -31,7 +31,7 @@ def _():
 
         async with consumer:
             task = asyncio.ensure_future(consumer.receive_batch(on_events, starting_position="-1", max_wait_time=1))
-            await asyncio.wait_for(done.wait(), 50)
+            await asyncio.wait_for(done.wait(), 150)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         for partition in "01":

@@ -72,7 +72,7 @@ class Reading:
             self.error = self.error or err
             self._news.notify_all()
 
-    def until(self, n, seconds=60):
+    def until(self, n, seconds=150):
         """Waits for n events and returns them, closing nothing."""
         with self._news:
             if not self._news.wait_for(lambda: len(self.events) >= n or self.error, seconds):
@@ -81,7 +81,7 @@ class Reading:
                 raise self.error
             return list(self.events)
 
-    def failure(self, seconds=30):
+    def failure(self, seconds=150):
         """Waits for the error that ends it."""
         with self._news:
             if not self._news.wait_for(lambda: self.error, seconds):
@@ -97,7 +97,7 @@ def reading(client, partition, **options):
     return closing(Reading(client, partition, **options))
 
 
-def read(client, partition, n, seconds=60, **options):
+def read(client, partition, n, seconds=150, **options):
     """The first n events, as (partition, event)."""
     r = Reading(client, partition, **options)
     try:

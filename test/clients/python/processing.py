@@ -58,7 +58,7 @@ class Worker:
         return self._ended()
 
     def _ended(self):
-        code = self._process.wait(60)
+        code = self._process.wait(150)
         self._thread.join(10)
         return code
 
@@ -79,7 +79,7 @@ class Container:
         self._client.close()
 
 
-def until(what, condition, seconds=60):
+def until(what, condition, seconds=150):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -91,7 +91,7 @@ def bodies(workers):
     return {body for w in workers for _, _, body in list(w.seen)}
 
 
-@check("three processors share the partitions; one is killed, two take over; a fourth goes on where they stopped", seconds=180)
+@check("three processors share the partitions; one is killed, two take over; a fourth goes on where they stopped", seconds=420)
 def _():
     name = f"processor-py-{time.time_ns()}"
     closing(Container(name))

@@ -20,7 +20,7 @@ def need(name):
     return value
 
 
-def check(name, seconds=60):
+def check(name, seconds=180):
     """Adds a function to the checks."""
 
     def add(function):

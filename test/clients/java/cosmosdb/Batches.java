@@ -34,7 +34,7 @@ final class Batches {
         check("a batch is done as a whole", Batches::whole);
         check("a batch that fails changes nothing", Batches::nothing);
         check("too large a batch", Batches::large);
-        check("bulks of 20000 items: upserted, upserted again, created, patched, deleted", 120, Batches::bulk);
+        check("bulks of 20000 items: upserted, upserted again, created, patched, deleted", 300, Batches::bulk);
         check("what cannot be done in a bulk", Batches::mixed);
     }
 

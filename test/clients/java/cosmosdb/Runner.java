@@ -40,7 +40,7 @@ final class Runner {
     }
 
     static void check(String name, Work work) {
-        check(name, 60, work);
+        check(name, 180, work);
     }
 
     /** Adds a check that may take so many seconds. */

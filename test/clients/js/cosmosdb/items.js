@@ -236,8 +236,8 @@ check("time to live", async () => {
   const off = await container("ttl-off");
   await off.items.create({ id: "short", deviceId: "d1", ttl: 1 });
   const ids = async (x) => (await x.items.query("SELECT VALUE c.id FROM c").fetchAll()).resources.sort().join();
-  for (let i = 0; i < 200 && (await ids(c)) !== "long,never"; i++) await sleep(50);
-  for (let i = 0; i < 200 && (await ids(on)) !== "default"; i++) await sleep(50);
+  for (let i = 0; i < 2000 && (await ids(c)) !== "long,never"; i++) await sleep(50);
+  for (let i = 0; i < 2000 && (await ids(on)) !== "default"; i++) await sleep(50);
   assert.equal(await ids(c), "long,never");
   assert.equal(await ids(on), "default");
   assert.equal(await ids(off), "short");
