@@ -30,7 +30,7 @@ func Chromium(t testing.TB) (program string) {
 // done. Nothing reaches another address.
 func DumpDOM(t testing.TB, browser, proxy, page string, flags ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	args := append([]string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -68,7 +68,7 @@ func open(t *testing.T, browser string, p *proxy, flags ...string) string {
 	t.Helper()
 	server := httptest.NewServer(p)
 	defer server.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	args := append([]string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

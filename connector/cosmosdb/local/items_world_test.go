@@ -63,7 +63,7 @@ func (w *world) start(t *testing.T) {
 // soon is a context for one step of a test: long enough for a loaded machine.
 func soon(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

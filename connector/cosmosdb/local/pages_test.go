@@ -38,7 +38,7 @@ const keyHeader = "x-ms-documentdb-partitionkey"
 
 func TestMemoryOfPages(t *testing.T) {
 	t.Parallel()
-	s := serveStore(t, Options{Throughput: unlimited, Timing: Timing{Work: 2 * time.Second}})
+	s := serveStore(t, Options{Throughput: unlimited, Timing: Timing{Work: 8 * time.Second}})
 	text := strings.Repeat("x", 300<<10)
 	for i := range 5 {
 		if status, _ := send(t, s, "POST", fmt.Sprintf(`{"id":"%d","deviceId":"p","text":%q}`, i, text), keyHeader, `["p"]`); status != 201 {

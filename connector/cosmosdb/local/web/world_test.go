@@ -78,7 +78,7 @@ func (w *world) add(c *azcosmos.ContainerClient, pk, item string) {
 // request sends a request to the server and returns its answer.
 func (w *world) request(method, path, body string, change func(*http.Request)) (status int, answer string, header http.Header) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, w.server.Endpoint()+strings.TrimPrefix(path, "/"), strings.NewReader(body))
 	if err != nil {

@@ -57,7 +57,7 @@ func newWorld(t *testing.T, change func(*Options, *hub.Options)) *world {
 // request sends a request and returns its answer.
 func (w *world) request(method, path, contentType, body string) (status int, answer string, header http.Header) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, w.server.URL+path, strings.NewReader(body))
 	if err != nil {
