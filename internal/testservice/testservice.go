@@ -158,8 +158,8 @@ func Port(t testing.TB) int {
 	t.Helper()
 	var err error
 	for range 100 {
-		// From 32768 on, ports are the system's.
-		port := 10000 + rand.IntN(20000)
+		// Those of the services begin at 20000, the system's at 32768.
+		port := 10000 + rand.IntN(10000)
 		var l net.Listener
 		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			err = l.Close()

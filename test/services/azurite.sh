@@ -91,7 +91,7 @@ start() {
 	setsid nohup node "$main" --blobHost 127.0.0.1 --blobPort "$port" --location "$home/data" \
 		--silent --disableTelemetry --skipApiVersionCheck >"$home/server.log" 2>&1 9>&- </dev/null &
 	echo $! >"$home/pid"
-	for _ in $(seq 300); do
+	for _ in $(seq 1200); do
 		if grep -q "successfully listens" "$home/server.log" && taken "$port"; then
 			echo "MILLRACE_TEST_STORAGE=DefaultEndpointsProtocol=http;AccountName=$account;AccountKey=$key;BlobEndpoint=http://127.0.0.1:$port/$account;" >"$envfile"
 			echo "azurite: started at $(address)"
@@ -100,7 +100,7 @@ start() {
 		running || { sleep 0.2; running || die "it ended while starting, see $home/server.log"; }
 		sleep 0.1
 	done
-	die "not ready after 30 s, see $home/server.log"
+	die "not ready after two minutes, see $home/server.log"
 }
 
 stop() { # stop SIGNAL
@@ -108,7 +108,7 @@ stop() { # stop SIGNAL
 		local pid
 		pid=$(cat "$home/pid")
 		kill "-$1" "$pid"
-		for _ in $(seq 300); do
+		for _ in $(seq 1200); do
 			kill -0 "$pid" 2>/dev/null || break
 			sleep 0.1
 		done

@@ -88,7 +88,7 @@ start() {
 	# Its own session: a signal to the caller's group must not stop it.
 	setsid nohup node "$main" --host 127.0.0.1 --port "$port" --no-ssl >"$home/server.log" 2>&1 9>&- </dev/null &
 	echo $! >"$home/pid"
-	for _ in $(seq 300); do
+	for _ in $(seq 1200); do
 		if grep -q "Ready to accept" "$home/server.log" && taken "$port"; then
 			echo "MILLRACE_TEST_COSMOSDB=AccountEndpoint=http://127.0.0.1:$port/;AccountKey=$key;" >"$envfile"
 			echo "cosmosdbserver: started at $(address)"
@@ -97,7 +97,7 @@ start() {
 		running || { sleep 0.2; running || die "it ended while starting, see $home/server.log"; }
 		sleep 0.1
 	done
-	die "not ready after 30 s, see $home/server.log"
+	die "not ready after two minutes, see $home/server.log"
 }
 
 stop() {
@@ -105,7 +105,7 @@ stop() {
 		local pid
 		pid=$(cat "$home/pid")
 		kill -TERM "$pid"
-		for _ in $(seq 300); do
+		for _ in $(seq 1200); do
 			kill -0 "$pid" 2>/dev/null || break
 			sleep 0.1
 		done

@@ -149,7 +149,7 @@ start() {
 		-Dorg.slf4j.simpleLogger.showDateTime=true \
 		kafka.Kafka "$home/server.properties" >>"$home/server.log" 2>&1 9>&- </dev/null &
 	echo $! >"$home/pid"
-	for _ in $(seq 600); do
+	for _ in $(seq 1800); do
 		if grep -q "Kafka Server started" "$home/server.log"; then
 			echo "kafka: started at $(address)"
 			return
@@ -157,7 +157,7 @@ start() {
 		running || die "it ended while starting, see $home/server.log"
 		sleep 0.1
 	done
-	die "not ready after 60 s, see $home/server.log"
+	die "not ready after three minutes, see $home/server.log"
 }
 
 stop() { # stop SIGNAL
@@ -165,7 +165,7 @@ stop() { # stop SIGNAL
 		local pid
 		pid=$(cat "$home/pid")
 		kill "-$1" "$pid"
-		for _ in $(seq 300); do
+		for _ in $(seq 1200); do
 			kill -0 "$pid" 2>/dev/null || break
 			sleep 0.1
 		done
