@@ -80,5 +80,9 @@ func (b *Bulk) Next() ([]value.Value, error) {
 		return nil, b.m.err
 	}
 	b.arena.strings(row)
+	if b.m.long {
+		b.m.long = false
+		return nil, value.Errorf(4815, "Received an invalid column length from the bcp client.")
+	}
 	return row, nil
 }

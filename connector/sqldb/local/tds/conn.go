@@ -293,9 +293,9 @@ func (c *conn) dispatch(ctx context.Context, m *message, status byte, r *Reply) 
 			err = protocolErrorf("the server failed: %v", p)
 		}
 	}()
-	if status&(statusReset|statusResetKeep) != 0 {
-		c.session.Reset(status&statusResetKeep != 0)
-		if err := r.environment(changeReset, []byte{0, 0}); err != nil {
+	reset := status&(statusReset|statusResetKeep) != 0
+	if reset {
+		if err := c.reset(status&statusResetKeep != 0, r); err != nil {
 			return err
 		}
 	}
@@ -313,7 +313,7 @@ func (c *conn) dispatch(ctx context.Context, m *message, status byte, r *Reply) 
 	default:
 		return protocolErrorf("a request of type %d", m.kind)
 	}
-	if ours := c.session.Descriptor(); descriptor != ours && m.err == nil {
+	if ours := c.session.Descriptor(); descriptor != ours && m.err == nil && !reset {
 		if err := m.discard(); err != nil {
 			return err
 		}
@@ -335,6 +335,21 @@ func (c *conn) dispatch(ctx context.Context, m *message, status byte, r *Reply) 
 		return c.session.Transaction(ctx, t, r)
 	}
 	return c.calls(ctx, m, r)
+}
+
+// reset brings the session back to its beginning. A client that left a
+// transaction open names it once more in this very request, and is told that
+// it is gone.
+func (c *conn) reset(keepTransaction bool, r *Reply) error {
+	before := c.session.Descriptor()
+	c.session.Reset(keepTransaction)
+	if err := r.environment(changeReset, []byte{0, 0}); err != nil {
+		return err
+	}
+	if before != 0 && c.session.Descriptor() == 0 {
+		return r.RolledBack(before)
+	}
+	return nil
 }
 
 // calls runs the procedure calls of one request, one after the other.

@@ -35,7 +35,9 @@ func (m *message) value(c *column, arena *arena) value.Value {
 		if n == maxLengthOnRow {
 			return value.Value{}
 		}
-		if n > c.size || c.typ.ID.National() && n%2 != 0 {
+		if n > c.size && m.kind == packBulk && n <= 8000 {
+			m.long = true // told when the row is complete
+		} else if n > c.size || c.typ.ID.National() && n%2 != 0 {
 			m.fail(protocolErrorf("%d bytes in a %s", n, c.typ))
 			return value.Value{}
 		}

@@ -21,7 +21,8 @@ type message struct {
 	ignored bool // the client took the request back
 	err     error
 	scratch []byte
-	budget  int // bytes that may still be kept
+	budget  int  // bytes that may still be kept
+	long    bool // a value of a bulk load was longer than its column
 }
 
 // maxRequest bounds what one request may hold in memory: texts and parameters.

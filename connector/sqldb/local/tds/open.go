@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 )
 
 // open goes through prelogin and login; false: the client was turned away.
@@ -42,7 +43,8 @@ func (c *conn) open(ctx context.Context, h Handler) (bool, error) {
 
 // buffered is a connection whose first bytes were read ahead.
 type buffered struct {
-	*tunnel
+	net.Conn
+	in io.Reader
 }
 
 func (b buffered) Read(p []byte) (int, error) { return b.in.Read(p) }
@@ -54,7 +56,7 @@ func (c *conn) strict(ctx context.Context, in *bufio.Reader) error {
 	}
 	config := c.cfg.TLS.Clone()
 	config.NextProtos = []string{"tds/8.0"}
-	t := tls.Server(buffered{&tunnel{Conn: c.net, in: in}}, config)
+	t := tls.Server(buffered{c.net, in}, config)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("TLS: %w", err)
 	}

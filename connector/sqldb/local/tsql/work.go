@@ -149,6 +149,10 @@ func announced(columns []value.Column) []value.Column {
 	return columns
 }
 
+// maxCollected bounds the values of a result that cannot be sent as it is
+// found: about 256 MB.
+const maxCollected = 8_000_000
+
 // selects runs a SELECT. Its rows are collected under the lock and sent
 // without it, so that a slow client holds up nobody.
 func (x *execution) selects(st *ast.SelectStatement) error {
@@ -176,7 +180,9 @@ func (x *execution) selects(st *ast.SelectStatement) error {
 				x.s.rowCount++
 				return nil
 			}
-			rows = append(rows, r)
+			if rows = append(rows, r); len(rows)*len(r) > maxCollected {
+				return &value.Error{Number: 701, State: 123, Class: 17, Message: "There is insufficient system memory to run this query: this test server keeps a result of several tables, or a sorted one, in memory."}
+			}
 			return nil
 		})
 	}

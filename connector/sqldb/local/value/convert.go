@@ -66,7 +66,7 @@ func toText(v Value, from, to Type, style int, cut bool) (Value, *Error) {
 	if to.Length == Max {
 		return FromString(s), nil
 	}
-	if length(s, to) > to.Length {
+	if len(s) > to.Length && length(s, to) > to.Length {
 		switch {
 		case from.ID.Number() && !from.ID.Approximate() && from.ID != Bit:
 			return Value{}, overflow(to)
@@ -87,9 +87,6 @@ func toText(v Value, from, to Type, style int, cut bool) (Value, *Error) {
 func length(s string, t Type) int {
 	if !t.ID.National() && t.Collation&UTF8 != 0 {
 		return len(s)
-	}
-	if len(s) <= t.Length {
-		return len(s) // an upper bound, which is enough
 	}
 	if t.ID.National() {
 		return Units(s)
