@@ -134,6 +134,9 @@ func (s *sqlServer) classify(doing string, err error) error {
 	return wrapped
 }
 
+// askingQuery is what a query of the user's is doing.
+const askingQuery = "running the query"
+
 // unavailable are the transient errors that say that nobody is there.
 var unavailable = map[int32]bool{4060: true, 40197: true, 40540: true, 40143: true, 40613: true, 42108: true, 42109: true,
 	6005: true, 17142: true, 18401: true, 20: true, 64: true, 121: true, 233: true, 10053: true, 10054: true, 10060: true,
@@ -169,6 +172,9 @@ func (s *sqlServer) hint(doing string, e mssql.Error) (*connector.Hinted, bool) 
 	case 102, 156, 195, 319:
 		if s.names.Layout == Warehouse && strings.HasPrefix(doing, "preparing") {
 			return advice("layout: warehouse is for a dedicated SQL pool; others are columnstore and rowstore", "%s", doing)
+		}
+		if doing == askingQuery {
+			return advice("a query is in the SQL of SQL Server: SELECT TOP (10) ... instead of LIMIT 10", "%s", doing)
 		}
 	}
 	return nil, false

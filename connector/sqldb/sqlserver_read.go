@@ -105,16 +105,15 @@ func optionalTime(t sql.NullTime) int64 {
 // query runs a text that was found to only read, in a transaction that is
 // rolled back whatever happens: two locks on one door.
 func (s *sqlServer) query(ctx context.Context, text string) (connector.Rows, error) {
-	const doing = "running the query"
 	text, err := readingQuery(text, s.names.names)
 	if err != nil {
 		return nil, err
 	}
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, s.classify(doing, err)
+		return nil, s.classify(askingQuery, err)
 	}
-	q := &serverRows{tx: tx, classify: func(err error) error { return s.classify(doing, err) }}
+	q := &serverRows{tx: tx, classify: func(err error) error { return s.classify(askingQuery, err) }}
 	if err := q.open(ctx, text); err != nil {
 		return nil, errors.Join(q.classify(err), q.Close())
 	}
