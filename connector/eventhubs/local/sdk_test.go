@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -232,15 +233,38 @@ func TestStartPositions(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pc := open(t, w.consumer(t, "single", "$Default"), "0", &azeventhubs.PartitionClientOptions{StartPosition: tt.at})
-			if tt.want == "c0" {
-				// It is attached, and the position fixed, by the first call.
-				if got, err := tryReceive(pc, 1, 200*time.Millisecond); err == nil {
-					t.Fatalf("got %q before it was sent", got[0].Body)
+			if tt.want != "c0" {
+				if got := receive(t, pc, 1); string(got[0].Body) != tt.want {
+					t.Errorf("starts at %q, want %q", got[0].Body, tt.want)
 				}
-				send(t, w.producer(t, "single"), nil, "c", 1)
+				return
 			}
-			if got := receive(t, pc, 1); string(got[0].Body) != tt.want {
-				t.Errorf("starts at %q, want %q", got[0].Body, tt.want)
+			// It is attached, and the position fixed, by the first call.
+			attached := func() int { return strings.Count(w.log.String(), "a consumer was attached") }
+			before, end := attached(), int64(0)
+			if info, err := hubOf(t, w, "single").Partition(patient(t), 0); err != nil {
+				t.Fatal(err)
+			} else {
+				end = info.End
+			}
+			var got []*azeventhubs.ReceivedEventData
+			var err error
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				got, err = tryReceive(pc, 1, 2*patience)
+			}()
+			for deadline := time.Now().Add(patience); attached() == before; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("no consumer was attached")
+				}
+			}
+			send(t, w.producer(t, "single"), nil, "c", 1)
+			if <-done; err != nil {
+				t.Fatal(err)
+			}
+			if string(got[0].Body) != "c0" || got[0].SequenceNumber != end {
+				t.Errorf("starts at %q, number %d, want what was sent then, number %d", got[0].Body, got[0].SequenceNumber, end)
 			}
 		})
 	}
