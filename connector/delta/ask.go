@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"millrace/connector"
 	"millrace/connector/blob"
 	"millrace/connector/delta/txlog"
+	"millrace/connector/internal/filequery"
 )
 
 // Query implements connector.Store. The text is one statement in DuckDB's SQL
@@ -45,7 +44,7 @@ func (t *Table) QueryAt(ctx context.Context, text, at string) (connector.Rows, e
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", t.Describe(), err)
 	}
-	return ask(ctx, queryOptions{memory: t.cfg.MemoryLimit, threads: t.cfg.Threads, folder: t.env.DataDir}, events, text)
+	return filequery.Ask(ctx, filequery.Options{Memory: t.cfg.MemoryLimit, Threads: t.cfg.Threads, Folder: t.env.DataDir, Explain: explain}, events, text)
 }
 
 // BadTimeError says that a text is neither a version nor a time.
@@ -98,7 +97,7 @@ func parseAt(at string) (version int64, moment time.Time, err error) {
 // local are the files of a snapshot as files of this machine.
 func (t *Table) local(ctx context.Context, snap *txlog.Snapshot) ([]sqlFile, error) {
 	var files []sqlFile
-	var far []wanted
+	var far []filequery.Wanted
 	for a := range snap.Files() {
 		name, err := t.log.Object(a.Path)
 		if err != nil {
@@ -106,18 +105,16 @@ func (t *Table) local(ctx context.Context, snap *txlog.Snapshot) ([]sqlFile, err
 		}
 		path, ok := blob.LocalPath(t.bucket, name)
 		if !ok {
-			far = append(far, wanted{name, a.Size})
+			far = append(far, filequery.Wanted{Name: name, Size: a.Size})
 		}
 		files = append(files, sqlFile{path: path, partition: a.PartitionValues})
 	}
 	if len(far) == 0 {
 		return files, nil
 	}
-	c := &cache{bucket: t.bucket, dir: filepath.Join(t.env.DataDir, "delta-cache"), limit: int64(t.cfg.CacheSize)}
-	if t.env.DataDir == "" {
-		c.dir = filepath.Join(os.TempDir(), "millrace-delta-cache")
-	}
-	paths, err := c.fetch(ctx, far)
+	c := &filequery.Cache{Bucket: t.bucket, Dir: filequery.DirIn(t.env.DataDir, "delta-cache"), Suffix: ".parquet", Limit: int64(t.cfg.CacheSize),
+		Hint: "raise serve.cacheSize, compact the table, or ask it where it is, with an engine near its storage"}
+	paths, err := c.Fetch(ctx, far)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", t.Describe(), err)
 	}

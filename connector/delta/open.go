@@ -11,6 +11,7 @@ import (
 	"millrace/connector/blob"
 	"millrace/connector/delta/data"
 	"millrace/connector/delta/txlog"
+	"millrace/connector/internal/filequery"
 )
 
 // inMemory is the size up to which a file of a storage account is read into
@@ -63,10 +64,10 @@ func (t *Table) reader(ctx context.Context, name string, size int64) (io.ReaderA
 		}
 		return f, f.Close, nil
 	}
-	c := cache{bucket: t.bucket}
+	c := filequery.Cache{Bucket: t.bucket}
 	if size <= inMemory {
 		b := bytes.NewBuffer(make([]byte, 0, size))
-		_, err := c.read(ctx, wanted{name, size}, b)
+		_, err := c.Read(ctx, filequery.Wanted{Name: name, Size: size}, b)
 		return bytes.NewReader(b.Bytes()), func() error { return nil }, err
 	}
 	f, err := os.CreateTemp(t.scratch(), "file-")
@@ -76,7 +77,7 @@ func (t *Table) reader(ctx context.Context, name string, size int64) (io.ReaderA
 	// It needs no name, and goes away with the process at the latest.
 	err = os.Remove(f.Name())
 	if err == nil {
-		_, err = c.read(ctx, wanted{name, size}, f)
+		_, err = c.Read(ctx, filequery.Wanted{Name: name, Size: size}, f)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())

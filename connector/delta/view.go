@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"millrace/connector/delta/schema"
+	"millrace/connector/internal/filequery"
 )
 
 // sqlFile is a data file of a snapshot as DuckDB is told of it.
@@ -31,8 +32,8 @@ func view(s *schema.Struct, files []sqlFile) (string, error) {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "CAST(%s AS %s) AS %[1]s", named(f.Name), t)
-		empty = append(empty, fmt.Sprintf("CAST(NULL AS %s) AS %s", t, named(f.Name)))
+		fmt.Fprintf(&b, "CAST(%s AS %s) AS %[1]s", filequery.Named(f.Name), t)
+		empty = append(empty, fmt.Sprintf("CAST(NULL AS %s) AS %s", t, filequery.Named(f.Name)))
 	}
 	fmt.Fprintf(&b, "\nFROM (SELECT %s WHERE false", strings.Join(empty, ", "))
 	for _, g := range byPartition(files) {
@@ -40,7 +41,7 @@ func view(s *schema.Struct, files []sqlFile) (string, error) {
 		for _, name := range g.names {
 			value := "NULL"
 			if v := g.values[name]; v != "" {
-				value = quoted(v)
+				value = filequery.Quoted(v)
 			}
 			f, ok := s.Field(name)
 			if !ok {
@@ -50,17 +51,10 @@ func view(s *schema.Struct, files []sqlFile) (string, error) {
 			if err != nil {
 				return "", fmt.Errorf("column %s: %w", f.Name, err)
 			}
-			fmt.Fprintf(&b, ", CAST(%s AS %s) AS %s", value, t, named(f.Name))
-		}
-		b.WriteString(" FROM read_parquet([")
-		for i, path := range g.paths {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(quoted(path))
+			fmt.Fprintf(&b, ", CAST(%s AS %s) AS %s", value, t, filequery.Named(f.Name))
 		}
 		// Names of folders are for people: the log says what they mean.
-		b.WriteString("], union_by_name = true, hive_partitioning = false)")
+		fmt.Fprintf(&b, " FROM read_parquet(%s, union_by_name = true, hive_partitioning = false)", filequery.Paths(g.paths))
 	}
 	b.WriteString(")")
 	return b.String(), nil
@@ -88,18 +82,9 @@ func byPartition(files []sqlFile) []*partitionGroup {
 			known[key] = g
 			groups = append(groups, g)
 		}
-		// DuckDB takes these for patterns.
-		g.paths = append(g.paths, escapeGlob(f.path))
+		g.paths = append(g.paths, f.path)
 	}
 	return groups
-}
-
-// escapeGlob makes a pattern that matches one name only.
-func escapeGlob(path string) string {
-	if !strings.ContainsAny(path, "*?[") {
-		return path
-	}
-	return strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]").Replace(path)
 }
 
 // partitionKey is one text for the values of a partition.
@@ -148,7 +133,7 @@ func sqlType(t schema.Type) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			members = append(members, named(f.Name)+" "+member)
+			members = append(members, filequery.Named(f.Name)+" "+member)
 		}
 		return "STRUCT(" + strings.Join(members, ", ") + ")", nil
 	}

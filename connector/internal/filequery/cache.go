@@ -1,4 +1,4 @@
-package delta
+package filequery
 
 import (
 	"cmp"
@@ -22,37 +22,50 @@ import (
 // fetchers is how many files are fetched at once.
 const fetchers = 4
 
-// cache keeps copies of a bucket's files in a folder, for a program that reads
+// Cache keeps copies of a bucket's files in a folder, for a program that reads
 // files only. Data files never change, so that a copy is good for ever. Several
 // processes may share the folder.
-type cache struct {
-	bucket blob.Bucket
-	// dir is made at the first use.
-	dir string
-	// limit is how many bytes it may hold.
-	limit int64
+type Cache struct {
+	Bucket blob.Bucket
+	// Dir is made at the first use.
+	Dir string
+	// Suffix ends the names of the copies, which tells readers what they are.
+	Suffix string
+	// Limit is how many bytes it may hold, Hint what to do about files that
+	// are larger together.
+	Limit int64
+	Hint  string
 }
 
-// wanted is a file that a query reads.
-type wanted struct {
-	name string // of the object
-	size int64
+// Wanted is a file that a query reads.
+type Wanted struct {
+	Name string // of the object
+	Size int64
 }
 
-// fetch returns the copies of the files, in their order, fetching those that
+// DirIn is the folder of that name in the data folder, or in that of the system
+// for temporary files if there is none.
+func DirIn(dataDir, name string) string {
+	if dataDir == "" {
+		return filepath.Join(os.TempDir(), "millrace-"+name)
+	}
+	return filepath.Join(dataDir, name)
+}
+
+// Fetch returns the copies of the files, in their order, fetching those that
 // are missing. It fails if they are more than the cache may hold.
-func (c *cache) fetch(ctx context.Context, files []wanted) ([]string, error) {
+func (c *Cache) Fetch(ctx context.Context, files []Wanted) ([]string, error) {
 	total := int64(0)
 	for _, f := range files {
-		total += f.size
+		total += f.Size
 	}
-	if total > c.limit {
-		return nil, &connector.Hinted{Hint: "raise serve.cacheSize, compact the table, or ask it where it is, with an engine near its storage",
+	if total > c.Limit {
+		return nil, &connector.Hinted{Hint: c.Hint,
 			Err: fmt.Errorf("a query would have to fetch %s of files, more than the %s that are allowed",
-				connector.Bytes(total), connector.Bytes(c.limit))}
+				connector.Bytes(total), connector.Bytes(c.Limit))}
 	}
-	if err := os.MkdirAll(c.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making a folder for copies of the table's files: %w", err)
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making a folder for copies of files: %w", err)
 	}
 	paths := make([]string, len(files))
 	keep := make(map[string]bool, len(files))
@@ -66,7 +79,7 @@ func (c *cache) fetch(ctx context.Context, files []wanted) ([]string, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetchers)
 	for i, f := range files {
-		if st, err := os.Stat(paths[i]); err == nil && st.Size() == f.size {
+		if st, err := os.Stat(paths[i]); err == nil && st.Size() == f.Size {
 			now := time.Now()
 			_ = os.Chtimes(paths[i], now, now) // the least recently used go first
 			continue
@@ -78,53 +91,53 @@ func (c *cache) fetch(ctx context.Context, files []wanted) ([]string, error) {
 
 // pathOf is where the copy of a file is: names on other sides of the world may
 // be longer than a file's may be, and buckets share the folder.
-func (c *cache) pathOf(f wanted) string {
-	sum := sha256.Sum256([]byte(c.bucket.Describe() + "\x00" + f.name))
-	return filepath.Join(c.dir, hex.EncodeToString(sum[:16])+".parquet")
+func (c *Cache) pathOf(f Wanted) string {
+	sum := sha256.Sum256([]byte(c.Bucket.Describe() + "\x00" + f.Name))
+	return filepath.Join(c.Dir, hex.EncodeToString(sum[:16])+c.Suffix)
 }
 
 // copy fetches a file whole, or not at all.
-func (c *cache) copy(ctx context.Context, f wanted, path string) (err error) {
-	tmp, err := os.CreateTemp(c.dir, "fetch-")
+func (c *Cache) copy(ctx context.Context, f Wanted, path string) (err error) {
+	tmp, err := os.CreateTemp(c.Dir, "fetch-")
 	if err != nil {
-		return fmt.Errorf("copying %s: %w", f.name, err)
+		return fmt.Errorf("copying %s: %w", f.Name, err)
 	}
 	defer os.Remove(tmp.Name())
-	_, err = c.read(ctx, f, tmp)
+	_, err = c.Read(ctx, f, tmp)
 	if err = errors.Join(err, tmp.Close()); err != nil {
-		return fmt.Errorf("copying %s: %w", f.name, err)
+		return fmt.Errorf("copying %s: %w", f.Name, err)
 	}
 	if err := os.Rename(tmp.Name(), path); err != nil {
-		return fmt.Errorf("copying %s: %w", f.name, err)
+		return fmt.Errorf("copying %s: %w", f.Name, err)
 	}
 	return nil
 }
 
-// read copies the content of a file, taking up a download that breaks off.
-func (c *cache) read(ctx context.Context, f wanted, to io.Writer) (n int64, err error) {
-	for n < f.size {
-		r, _, err := c.bucket.Get(ctx, f.name, blob.Range{Offset: n})
+// Read copies the content of a file, taking up a download that breaks off.
+func (c *Cache) Read(ctx context.Context, f Wanted, to io.Writer) (n int64, err error) {
+	for n < f.Size {
+		r, _, err := c.Bucket.Get(ctx, f.Name, blob.Range{Offset: n})
 		if err != nil {
 			return n, err
 		}
 		m, err := io.Copy(to, r)
 		err = errors.Join(err, r.Close())
-		if n += m; n < f.size && (m == 0 || ctx.Err() != nil) {
+		if n += m; n < f.Size && (m == 0 || ctx.Err() != nil) {
 			return n, cmp.Or(err, error(io.ErrUnexpectedEOF))
 		}
 	}
-	if n > f.size {
-		return n, fmt.Errorf("it has %d bytes, not %d", n, f.size)
+	if n > f.Size {
+		return n, fmt.Errorf("it has %d bytes, not %d", n, f.Size)
 	}
 	return n, nil
 }
 
 // makeRoom deletes the copies that were used longest ago until the cache, with
 // the given number of bytes of this query, stays within its limit.
-func (c *cache) makeRoom(total int64, keep map[string]bool) error {
-	entries, err := os.ReadDir(c.dir)
+func (c *Cache) makeRoom(total int64, keep map[string]bool) error {
+	entries, err := os.ReadDir(c.Dir)
 	if err != nil {
-		return fmt.Errorf("looking for copies of the table's files: %w", err)
+		return fmt.Errorf("looking for copies of files: %w", err)
 	}
 	type old struct {
 		path string
@@ -133,7 +146,7 @@ func (c *cache) makeRoom(total int64, keep map[string]bool) error {
 	}
 	var olds []old
 	for _, e := range entries {
-		path := filepath.Join(c.dir, e.Name())
+		path := filepath.Join(c.Dir, e.Name())
 		info, err := e.Info()
 		if err != nil || keep[path] || !info.Mode().IsRegular() {
 			continue
@@ -143,7 +156,7 @@ func (c *cache) makeRoom(total int64, keep map[string]bool) error {
 	}
 	slices.SortFunc(olds, func(a, b old) int { return cmp.Compare(a.used.UnixNano(), b.used.UnixNano()) })
 	for _, o := range olds {
-		if total <= c.limit {
+		if total <= c.Limit {
 			break
 		}
 		// Another process may be fetching it: that one's copy is young.

@@ -1,4 +1,4 @@
-package delta
+package filequery
 
 import (
 	"context"
@@ -44,7 +44,7 @@ func (r *result) Next(ctx context.Context) ([]any, error) {
 	}
 	if !r.rows.Next() {
 		if err := r.rows.Err(); err != nil {
-			return nil, explain(err)
+			return nil, r.query.explain(err)
 		}
 		return nil, io.EOF
 	}
