@@ -293,12 +293,17 @@ func (c *conn) dispatch(ctx context.Context, m *message, status byte, r *Reply) 
 			err = protocolErrorf("the server failed: %v", p)
 		}
 	}()
-	reset := status&(statusReset|statusResetKeep) != 0
-	if reset {
+	if status&(statusReset|statusResetKeep) != 0 {
 		if err := c.reset(status&statusResetKeep != 0, r); err != nil {
 			return err
 		}
+		m.anyTransaction = true
 	}
+	return c.answer(ctx, m, r)
+}
+
+// answer reads a request and has the session answer it.
+func (c *conn) answer(ctx context.Context, m *message, r *Reply) error {
 	if m.kind == packBulk {
 		b := newBulk(m)
 		if m.err != nil {
@@ -313,7 +318,7 @@ func (c *conn) dispatch(ctx context.Context, m *message, status byte, r *Reply) 
 	default:
 		return protocolErrorf("a request of type %d", m.kind)
 	}
-	if ours := c.session.Descriptor(); descriptor != ours && m.err == nil && !reset {
+	if ours := c.session.Descriptor(); descriptor != ours && m.err == nil && !m.anyTransaction {
 		if err := m.discard(); err != nil {
 			return err
 		}

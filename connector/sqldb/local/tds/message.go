@@ -21,8 +21,10 @@ type message struct {
 	ignored bool // the client took the request back
 	err     error
 	scratch []byte
-	budget  int  // bytes that may still be kept
-	long    bool // a value of a bulk load was longer than its column
+	budget  int // bytes that may still be kept
+	// anyTransaction accepts a request whatever transaction it names.
+	anyTransaction bool
+	long           bool // a value of a bulk load was longer than its column
 }
 
 // maxRequest bounds what one request may hold in memory: texts and parameters.
