@@ -67,15 +67,25 @@ func (s *sqlServer) close() error { return s.db.Close() }
 func (s *sqlServer) session(ctx context.Context, fn func(*sql.Conn) error) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
-		return err
+		return ended(ctx, err)
 	}
 	err = moved(fn(conn))
 	var refused *refusedError
 	if err != nil && !errors.Is(err, errMoved) && !errors.As(err, &refused) {
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // closes it
+		err = ended(ctx, err)
 	}
 	if closed := conn.Close(); err == nil && closed != nil && !errors.Is(closed, sql.ErrConnDone) {
 		return closed
+	}
+	return err
+}
+
+// ended says of an error that ctx was over, if it was: the driver may say so
+// with the words of a connection that broke.
+func ended(ctx context.Context, err error) error {
+	if over := ctx.Err(); over != nil && !errors.Is(err, over) {
+		return fmt.Errorf("%w: %w", over, err)
 	}
 	return err
 }

@@ -102,6 +102,9 @@ func (s *sqlServer) classify(doing string, err error) error {
 		return err // decided already
 	}
 	wrapped := fmt.Errorf("%s: %w", doing, &plainError{text: oneLine(err), err: err})
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return wrapped // the caller's own decision
+	}
 	all := serverErrors(err)
 	if len(all) == 0 {
 		return s.classifyConnection(wrapped)
@@ -182,9 +185,6 @@ func (s *sqlServer) hint(doing string, e mssql.Error) (*connector.Hinted, bool) 
 
 // classifyConnection is about errors that no server has sent.
 func (s *sqlServer) classifyConnection(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err // the caller's own decision
-	}
 	var network net.Error
 	var broken mssql.StreamError
 	var aborted mssql.ServerError
