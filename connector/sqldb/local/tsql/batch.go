@@ -157,6 +157,8 @@ type execution struct {
 	try int // how many TRY blocks are around
 	// clock is the time at which the statement began, once it has asked.
 	clock time.Time
+	// unlocked says that no lock is held: reads and writes ask for one.
+	unlocked bool
 	// subqueries counts those of the statement that is being compiled.
 	subqueries int
 }
@@ -172,8 +174,8 @@ func (x *execution) now() time.Time {
 // Batch runs a text. What goes wrong with it goes to out.
 func (s *Session) Batch(ctx context.Context, text string, out Sink) error {
 	src, failed := s.engine.parse.parse(text)
-	if failed != nil {
-		return s.Fail(failed, out)
+	if failed != nil { // XACT_ABORT is for what happens when statements run
+		return s.report(failed, out)
 	}
 	x := &execution{ctx: ctx, s: s, out: out, sc: &scope{src: src, variables: map[string]*variable{}, outermost: true}}
 	_, err := x.list(src.statements)

@@ -106,7 +106,7 @@ func nameOf(n *ast.IdentifierOrValueExpression) string {
 
 // condition evaluates a predicate outside of a query.
 func (x *execution) condition(p ast.BooleanExpression) (ok bool, err error) {
-	err = x.s.reading(x.ctx, func() error {
+	err = x.reading(func() error {
 		c := x.compiler(nil)
 		cond, err := c.boolean(p)
 		if err != nil {
@@ -121,7 +121,7 @@ func (x *execution) condition(p ast.BooleanExpression) (ok bool, err error) {
 
 // scalar evaluates an expression outside of a query.
 func (x *execution) scalar(e ast.ScalarExpression) (v value.Value, t value.Type, err error) {
-	err = x.s.reading(x.ctx, func() error {
+	err = x.reading(func() error {
 		c := x.compiler(nil)
 		ex, err := c.scalar(e)
 		if err != nil {
@@ -459,7 +459,7 @@ func (x *execution) commands(st *ast.SetCommandStatement) error {
 }
 
 func (x *execution) identityInsert(st *ast.SetIdentityInsertStatement) error {
-	return x.s.reading(x.ctx, func() error {
+	return x.reading(func() error {
 		t, err := x.tableNamed(st.Table)
 		if err != nil {
 			return err

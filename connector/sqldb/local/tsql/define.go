@@ -132,6 +132,9 @@ func (x *execution) partitioned(t *table, on *ast.FileGroupOrPartitionScheme) er
 		}
 		return value.Errorf(1921, "Invalid filegroup '%s' specified.", name)
 	}
+	if err := x.reads(); err != nil {
+		return err
+	}
 	scheme := x.s.db.schemes[strings.ToLower(name)]
 	if scheme == nil {
 		return value.Errorf(1921, "Invalid partition scheme '%s' specified.", name)

@@ -414,7 +414,7 @@ type bulkLoad struct {
 }
 
 func (x *execution) insertBulk(st *ast.InsertBulkStatement) error {
-	err := x.s.reading(x.ctx, func() error {
+	err := x.reading(func() error {
 		t, err := x.tableNamed(st.To)
 		if err != nil {
 			return err

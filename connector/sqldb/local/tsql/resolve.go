@@ -33,6 +33,11 @@ func (x *execution) object(n *ast.SchemaObjectName) (object, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !temporaryName(name) {
+		if err := x.reads(); err != nil {
+			return nil, err
+		}
+	}
 	if o := x.lookup(schema, name); o != nil {
 		return o, nil
 	}

@@ -62,6 +62,9 @@ func (c *compiler) systemView(n *ast.SchemaObjectName, alias string) (*relation,
 	if !ok {
 		return nil, value.Errorf(208, "Invalid object name '%s' (this test server does not have it).", schemaName(n))
 	}
+	if err := c.x.reads(); err != nil {
+		return nil, err
+	}
 	p := &plan{columns: v.columns, run: func(_ *env, emit func([]value.Value) error) error {
 		for _, r := range v.rows(c.x) {
 			if err := emit(r); err != nil {
@@ -282,7 +285,12 @@ func informationColumns(x *execution) (out [][]value.Value) {
 func catalogFunctions() map[string]builtin {
 	names := []value.Type{nameType}
 	f := func(least, most int, result value.Type, f fn) builtin {
-		return builtin{least: least, most: most, params: names, result: result, f: f}
+		return builtin{least: least, most: most, params: names, result: result, f: func(v *env, a []value.Value, t []value.Type) (value.Value, error) {
+			if err := v.x.reads(); err != nil {
+				return value.Value{}, err
+			}
+			return f(v, a, t)
+		}}
 	}
 	return map[string]builtin{
 		"OBJECT_ID": f(1, 2, intType, objectID),

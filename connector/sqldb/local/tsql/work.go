@@ -61,21 +61,7 @@ func (x *execution) changes(f func(tx *transaction) error) error {
 		defer s.finish(tx)
 	}
 	mark := tx.mark()
-	shared := false
-	if !tx.locked[s.db] {
-		if err := s.acquire(x.ctx, s.db, sharedOr(x.isolated())); err != nil {
-			return err
-		}
-		if x.isolated() {
-			tx.locked[s.db] = true
-		} else {
-			shared = true
-		}
-	}
-	err := x.attempt(tx, &shared, f)
-	if shared {
-		s.release(s.db)
-	}
+	err := x.attempts(tx, f, func() { tx.back(mark, false) })
 	if err != nil {
 		tx.back(mark, false)
 	}
@@ -86,28 +72,61 @@ func (x *execution) changes(f func(tx *transaction) error) error {
 // transaction ends.
 func (x *execution) isolated() bool { return x.s.tx != nil && x.s.isolation >= 3 }
 
-func sharedOr(isolated bool) lockMode {
-	if isolated {
-		return exclusive
+// errReader and errWriter ask for the database's lock: a statement begins
+// without it, since many touch temporary tables and variables only, and begins
+// anew under the lock that it turns out to need. Nothing of it has happened
+// then, as names are looked up before anything is done.
+var (
+	errReader = errors.New("the statement needs the readers' lock")
+	errWriter = errors.New("the statement needs the writer's lock")
+)
+
+// reads makes sure that a lock is held before the catalogue or a table that
+// others see is looked at.
+func (x *execution) reads() error {
+	if x.unlocked {
+		return errReader
 	}
-	return shared
+	return nil
 }
 
-// errWriter asks for the writer's lock: the statement begins anew under it.
-var errWriter = errors.New("the statement needs the writer's lock")
+// without runs f without a lock.
+func (x *execution) without(f func() error) error {
+	before := x.unlocked
+	x.unlocked = true
+	defer func() { x.unlocked = before }()
+	return f()
+}
 
-// attempt runs f under the shared lock; if it turns out to write to what
-// others see, it is run again under the exclusive one. Two that hold the
-// shared lock and want more would wait for each other for ever.
-func (x *execution) attempt(tx *transaction, shared *bool, f func(tx *transaction) error) error {
-	err := f(tx)
-	if !errors.Is(err, errWriter) {
+// reading runs f without a lock, or under the readers' if it needs one.
+func (x *execution) reading(f func() error) error {
+	if x.s.tx != nil && x.s.tx.locked[x.s.db] {
+		return f()
+	}
+	err := x.without(f)
+	if !errors.Is(err, errReader) {
 		return err
 	}
-	if *shared {
-		x.s.release(x.s.db)
-		*shared = false
+	return x.s.reading(x.ctx, f)
+}
+
+// attempts runs f under as much of a lock as it needs. A reader gives its lock
+// back before it asks for the writer's: two that keep theirs would wait for
+// each other for ever. undo takes back what an attempt has done.
+func (x *execution) attempts(tx *transaction, f func(tx *transaction) error, undo func()) error {
+	if tx.locked[x.s.db] {
+		return f(tx)
 	}
+	run := func() error { return f(tx) }
+	err := x.without(run)
+	if errors.Is(err, errReader) && !x.isolated() {
+		undo()
+		err = x.s.reading(x.ctx, run)
+	}
+	if !errors.Is(err, errReader) && !errors.Is(err, errWriter) {
+		return err
+	}
+	undo()
 	if err := x.s.lock(x.ctx, tx, x.s.db); err != nil {
 		return err
 	}
@@ -125,7 +144,7 @@ func (x *execution) writes(tx *transaction, t *table) error {
 // describe is a SELECT under FMTONLY: its columns without rows.
 func (x *execution) describe(st *ast.SelectStatement) error {
 	var p *plan
-	err := x.s.reading(x.ctx, func() (err error) {
+	err := x.reading(func() (err error) {
 		p, err = x.compiler(nil).queryOf(st)
 		return err
 	})
@@ -158,8 +177,9 @@ const maxCollected = 8_000_000
 func (x *execution) selects(st *ast.SelectStatement) error {
 	var p *plan
 	var rows [][]value.Value
+	var n int64
 	collect := func() (err error) {
-		x.subqueries = 0
+		x.subqueries, n = 0, 0
 		rows = rows[:0]
 		if p, err = x.compiler(nil).queryOf(st); err != nil {
 			return err
@@ -176,8 +196,7 @@ func (x *execution) selects(st *ast.SelectStatement) error {
 				for i, v := range p.assigned {
 					v.val = r[i]
 				}
-				rows = append(rows[:0], r)
-				x.s.rowCount++
+				n++
 				return nil
 			}
 			if rows = append(rows, r); len(rows)*len(r) > maxCollected {
@@ -186,17 +205,16 @@ func (x *execution) selects(st *ast.SelectStatement) error {
 			return nil
 		})
 	}
-	x.s.rowCount = 0
 	if err := x.collecting(collect); err != nil {
 		return err
 	}
 	if len(p.assigned) > 0 {
-		return x.out.Done(commandSelect, x.s.rowCount, false)
+		x.s.rowCount = n
+		return x.out.Done(commandSelect, n, false)
 	}
 	if err := x.out.Columns(announced(p.columns)); err != nil {
 		return err
 	}
-	n := int64(0)
 	send := func(r []value.Value) error {
 		if x.s.rowLimit > 0 && n >= x.s.rowLimit {
 			return errEnough
@@ -233,17 +251,18 @@ func (x *execution) sendAll(p *plan, rows [][]value.Value, send func([]value.Val
 	return err
 }
 
-// collecting runs f under the shared lock, or under the writer's if the
+// collecting runs f under the lock that it needs, which is the writer's if the
 // isolation level or a hint asks for it.
 func (x *execution) collecting(f func() error) error {
 	tx := x.s.tx
-	if tx != nil && x.isolated() {
-		if err := x.s.lock(x.ctx, tx, x.s.db); err != nil {
-			return err
-		}
+	if tx == nil || tx.locked[x.s.db] {
+		return x.reading(f)
 	}
-	err := x.s.reading(x.ctx, f)
-	if tx == nil || !errors.Is(err, errWriter) {
+	err := x.without(f)
+	if errors.Is(err, errReader) && !x.isolated() {
+		err = x.s.reading(x.ctx, f)
+	}
+	if !errors.Is(err, errReader) && !errors.Is(err, errWriter) {
 		return err
 	}
 	if err := x.s.lock(x.ctx, tx, x.s.db); err != nil {
