@@ -158,7 +158,7 @@ func bulkWorld(t *testing.T, see func(http.ResponseWriter, *http.Request) (answe
 	t.Cleanup(front.Close)
 	c := NewConfig()
 	c.ConnectionString = "AccountEndpoint=" + front.URL + "/;AccountKey=" + local.WellKnownKey + ";"
-	c.Throughput = 50_000
+	c.Throughput, c.Bulk = 50_000, true
 	opened, err := c.Open(t.Context(), connector.Env{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func TestLanes(t *testing.T) {
 	}
 	for range 50 {
 		cfg := *NewConfig()
-		cfg.Concurrency, cfg.MaxBatch = 1+rand.IntN(40), 1+rand.IntN(20)
+		cfg.Bulk, cfg.Concurrency, cfg.MaxBatch = true, 1+rand.IntN(40), 1+rand.IntN(20)
 		s := &Store{cfg: cfg, keys: newKeyPath(cfg.PartitionKey)}
 		results := bulkEvents(t, 1+rand.IntN(300))
 		for i := range results {

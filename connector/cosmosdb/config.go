@@ -82,7 +82,6 @@ func NewConfig() *Config {
 		Throughput:   20_000,
 		Indexing:     Indexing{Included: []string{"/type/?", "/deviceId/?", "/createdAt/?"}, Excluded: []string{"/*"}},
 		Concurrency:  32,
-		Bulk:         true,
 		MaxBatch:     maxBatchOps,
 		MaxRows:      10_000,
 		Linger:       connector.Duration(200 * time.Millisecond),

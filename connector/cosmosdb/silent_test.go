@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"millrace/connector"
-	"millrace/record"
 )
 
 // TestSilentAnswers: an answer that begins and then falls silent ends with its
@@ -52,7 +51,11 @@ func TestSilentAnswers(t *testing.T) {
 			return s.read(ctx, "SELECT * FROM c", "0", func([]byte) error { return nil })
 		},
 		"writing": func(ctx context.Context) error {
-			_, err := s.Write(ctx, &connector.Write{Results: make([]record.Result, 1)})
+			_, err := s.Write(ctx, &connector.Write{Results: bulkEvents(t, 2)})
+			return err
+		},
+		"reading the ranges": func(ctx context.Context) error {
+			_, err := s.rangeMap(ctx)
 			return err
 		},
 	} {

@@ -28,7 +28,7 @@ func standin(t testing.TB, o local.Options) cosmosdb.Config {
 		}
 	})
 	c := cosmosdb.NewConfig()
-	c.ConnectionString = server.Address()
+	c.ConnectionString, c.Bulk = server.Address(), true
 	return *c
 }
 
