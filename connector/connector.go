@@ -170,7 +170,8 @@ type Store interface {
 // Kind says how a store makes retries harmless (design, section 3).
 type Kind string
 
-// The kinds of stores.
+// The kinds of stores. Those that are not idempotent keep positions: what a
+// Claim returns is where to go on, whatever the group has committed.
 const (
 	Transactional Kind = "transactional"
 	Idempotent    Kind = "idempotent"

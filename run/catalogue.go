@@ -14,6 +14,7 @@ import (
 	"millrace/connector/delta"
 	"millrace/connector/eventhubs"
 	"millrace/connector/eventhubs/kafkahub"
+	"millrace/connector/files"
 	"millrace/connector/kafka"
 	"millrace/connector/sqldb"
 	"millrace/internal/solution"
@@ -41,6 +42,7 @@ func Registry() solution.Registry {
 			archive.Kind:  func() connector.StoreConfig { return archive.NewConfig() },
 			cosmosdb.Kind: func() connector.StoreConfig { return cosmosdb.NewConfig() },
 			delta.Kind:    func() connector.StoreConfig { return delta.NewConfig() },
+			files.Kind:    func() connector.StoreConfig { return files.NewConfig() },
 		},
 		Simulate:    func() any { c := simulate.Defaults(); return &c },
 		DeadLetters: func() any { return solution.NewDeadLetters() },

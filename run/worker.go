@@ -74,7 +74,7 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	name := fmt.Sprintf("%s/%d", host, os.Getpid())
 	writer := serve.NewWriter(s.store, s.dead, name, w.served, q.Log)
 	traits := s.store.Traits()
-	opts := process.Options{KeepsPositions: traits.Kind == connector.Transactional, Lanes: traits.Writers,
+	opts := process.Options{KeepsPositions: traits.Kind != connector.Idempotent, Lanes: traits.Writers,
 		MaxRows: traits.MaxRows, Linger: traits.Linger, Snapshots: w.snapshots, Log: q.Log}
 	w.reader = &ingest.Reader{Log: s.log, Group: w.group, Logger: q.Log,
 		NewSession: func(src connector.Source) ingest.Session {

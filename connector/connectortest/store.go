@@ -37,7 +37,7 @@ type StoreFeatures struct {
 	Unacceptable string
 }
 
-// RunStore checks that a transactional store keeps the contract of
+// RunStore checks that a store which keeps positions keeps the contract of
 // connector.Store.
 func RunStore(t *testing.T, features StoreFeatures, factory StoreFactory) {
 	runStore(t, features, factory, map[string]storeCase{

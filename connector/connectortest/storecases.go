@@ -442,7 +442,7 @@ func testStoreDrop(t *testing.T, s *storeSuite) {
 func testStoreTraits(t *testing.T, s *storeSuite) {
 	st := s.worker()
 	tr := st.Traits()
-	if tr.Kind != connector.Transactional || tr.Writers < 1 || tr.MaxRows < 1 {
+	if tr.Kind != connector.Transactional && tr.Kind != connector.AppendOnce || tr.Writers < 1 || tr.MaxRows < 1 {
 		t.Errorf("traits %+v", tr)
 	}
 	if st.Describe() == "" {

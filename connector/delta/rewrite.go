@@ -12,6 +12,7 @@ import (
 	"millrace/connector/blob"
 	"millrace/connector/delta/data"
 	"millrace/connector/delta/txlog"
+	"millrace/connector/internal/filequery"
 )
 
 // rewrite copies the rows of files of one partition into files of about the
@@ -58,7 +59,7 @@ func (m *merging) append(ctx context.Context, a *txlog.Add) (err error) {
 	if m.tmp == nil {
 		// Not by os.CreateTemp: the file may become one of the table, which
 		// others read.
-		folder := cmp.Or(m.t.scratch(), os.TempDir())
+		folder := cmp.Or(filequery.ScratchIn(m.t.env.DataDir), os.TempDir())
 		m.tmp, err = os.OpenFile(filepath.Join(folder, "merge-"+fileName(data.None)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 		if err != nil {
 			return fmt.Errorf("making a temporary file: %w", err)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/parquet-go/parquet-go/format"
+
 	"millrace/connector/delta/schema"
 	"millrace/record"
 )
@@ -212,6 +214,11 @@ func (w *EventWriter) WriteSome(results []record.Result, indexes []int32, stored
 		}
 	}
 	return nil
+}
+
+// Note adds a text to the metadata of the file at hand, as File.Note finds it.
+func (w *EventWriter) Note(key, value string) {
+	w.file.notes = append(w.file.notes, format.KeyValue{Key: key, Value: value})
 }
 
 // Finish ends the file.

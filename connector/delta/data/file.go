@@ -32,6 +32,7 @@ type fileWriter struct {
 	// rows are those of the row group at hand, total those of the file.
 	rows, total int64
 	groups      []format.RowGroup
+	notes       []format.KeyValue
 	err         error
 }
 
@@ -46,7 +47,7 @@ func newFileWriter(l *layout, c *codec, dictionary func(*leaf) bool) *fileWriter
 
 // start begins a new file; one that is at hand is forgotten.
 func (w *fileWriter) start(out io.Writer) {
-	w.out, w.offset, w.rows, w.total, w.groups, w.err = out, 0, 0, 0, nil, nil
+	w.out, w.offset, w.rows, w.total, w.groups, w.notes, w.err = out, 0, 0, 0, nil, nil, nil
 	for _, c := range w.columns {
 		c.startFile()
 	}
@@ -128,7 +129,8 @@ func (w *fileWriter) finish() (size int64, err error) {
 		orders[i].TypeOrder = &format.TypeDefinedOrder{}
 	}
 	footer, err := thrift.Marshal(new(thrift.CompactProtocol), &format.FileMetaData{
-		Version: 1, Schema: w.elements, NumRows: w.total, RowGroups: w.groups, CreatedBy: createdBy, ColumnOrders: orders})
+		Version: 1, Schema: w.elements, NumRows: w.total, RowGroups: w.groups,
+		KeyValueMetadata: w.notes, CreatedBy: createdBy, ColumnOrders: orders})
 	if err != nil {
 		return 0, fmt.Errorf("encoding the footer of a Parquet file: %w", err)
 	}

@@ -151,3 +151,7 @@ func (f *File) check() error {
 
 // Rows is the number of rows.
 func (f *File) Rows() int64 { return f.file.NumRows() }
+
+// Note returns what the file's metadata says under a key, as EventWriter.Note
+// put it there.
+func (f *File) Note(key string) (value string, ok bool) { return f.file.Lookup(key) }
