@@ -36,7 +36,12 @@ def session():
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": "1",
+        "spark.sql.adaptive.enabled": "false",
+        # Compiling a query takes far longer than interpreting it for so few rows.
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "1",  # tasks of VACUUM
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
@@ -160,12 +165,10 @@ def pruned(table, column, least, most):
     frame = opened(table)
     if dict(frame.dtypes)[column] == "timestamp":
         least, most = (f"timestamp_micros({v})" for v in (least, most))
-    with settings({"spark.sql.adaptive.enabled": "false"}):
-        frame = frame.where(f"`{column}` BETWEEN {least} AND {most}")
-        plan = frame._jdf.queryExecution().executedPlan()
-        rows = plan.executeCollectPublic()
-        metrics = plan.collectLeaves().head().metrics()
-        read = metrics.get("numFiles").get().value()
+    frame = frame.where(f"`{column}` BETWEEN {least} AND {most}")
+    plan = frame._jdf.queryExecution().executedPlan()
+    rows = plan.executeCollectPublic()
+    read = plan.collectLeaves().head().metrics().get("numFiles").get().value()
     return {"files": detail(table)["files"], "read": read, "rows": len(rows)}
 
 
