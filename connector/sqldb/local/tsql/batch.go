@@ -212,7 +212,7 @@ func (x *execution) list(list []ast.Statement) (flow, error) {
 // one runs a statement and, outside of TRY, deals with its error.
 func (x *execution) one(st ast.Statement) (flow, error) {
 	x.clock = time.Time{}
-	f, err := x.statement(st)
+	f, err := x.safe(st)
 	if err == nil || errors.Is(err, errEnd) {
 		return f, err
 	}
@@ -224,4 +224,10 @@ func (x *execution) one(st ast.Statement) (flow, error) {
 		return flowNext, err
 	}
 	return flowNext, nil
+}
+
+// safe runs a statement whose tree may have holes.
+func (x *execution) safe(st ast.Statement) (f flow, err error) {
+	defer recovered(&err)
+	return x.statement(st)
 }

@@ -3,6 +3,9 @@ package tsql
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
 
 	"github.com/sqlc-dev/teesql/ast"
 
@@ -127,3 +130,21 @@ func (x *execution) failed(err error, st ast.Statement) error {
 func syntaxError(err error) *value.Error {
 	return &value.Error{Number: 102, State: 1, Class: 15, Line: 1, Message: fmt.Sprintf("Incorrect syntax: %v.", err)}
 }
+
+// recovered makes an error of a panic. The parser takes some statements that
+// are not complete and leaves holes in their trees, which show here: they are
+// errors of syntax. Anything else is a fault of this server, and says so.
+func recovered(err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if r, ok := p.(runtime.Error); ok && strings.Contains(r.Error(), "nil pointer") {
+		*err = syntaxError(errors.New("the statement is not complete"))
+		return
+	}
+	*err = &value.Error{Number: failedNumber, State: 1, Class: 20, Message: fmt.Sprintf("This test server has failed: %v.\n%s", p, debug.Stack())}
+}
+
+// failedNumber is SQL Server's for a failed assertion.
+const failedNumber = 3624

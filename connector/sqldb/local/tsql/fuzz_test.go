@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"millrace/connector/sqldb/local/value"
 )
 
 // seeds are statements of every kind; the fuzzer begins with them.
@@ -29,6 +31,19 @@ var seeds = []string{
 	"SET FMTONLY ON", "SELECT * FROM sys.columns AS c INNER JOIN sys.types AS t ON t.user_type_id = c.user_type_id",
 }
 
+// checker fails the test at errors that say that the server has failed.
+type checker struct {
+	discard
+	t *testing.T
+}
+
+func (c checker) Error(e *value.Error) error {
+	if e.Number == failedNumber {
+		c.t.Error(e.Message)
+	}
+	return nil
+}
+
 // FuzzBatch: whatever a client sends ends, with an error of SQL or without
 // one, and leaves a session that can go on.
 func FuzzBatch(f *testing.F) {
@@ -51,7 +66,7 @@ func FuzzBatch(f *testing.F) {
 		}
 		limited, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		if err := s.Batch(limited, text, discard{}); err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		if err := s.Batch(limited, text, checker{t: t}); err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 			t.Fatalf("%q: %v", text, err)
 		}
 		s.Reset(false)

@@ -114,10 +114,13 @@ func (x *execution) reading(f func() error) error {
 // back before it asks for the writer's: two that keep theirs would wait for
 // each other for ever. undo takes back what an attempt has done.
 func (x *execution) attempts(tx *transaction, f func(tx *transaction) error, undo func()) error {
-	if tx.locked[x.s.db] {
+	run := func() (err error) {
+		defer recovered(&err)
 		return f(tx)
 	}
-	run := func() error { return f(tx) }
+	if tx.locked[x.s.db] {
+		return run()
+	}
 	err := x.without(run)
 	if errors.Is(err, errReader) && !x.isolated() {
 		undo()
@@ -130,7 +133,7 @@ func (x *execution) attempts(tx *transaction, f func(tx *transaction) error, und
 	if err := x.s.lock(x.ctx, tx, x.s.db); err != nil {
 		return err
 	}
-	return f(tx)
+	return run()
 }
 
 // writes makes sure that the writer's lock is held before t is changed.
