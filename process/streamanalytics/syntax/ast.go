@@ -161,6 +161,8 @@ type Derived struct {
 	Alias       *Ident
 	PartitionBy *PartitionBy
 	TimestampBy *TimestampBy
+	// ClosePos is the place of the closing parenthesis.
+	ClosePos Pos
 }
 
 // PartitionBy is PARTITION BY keys [INTO n].
@@ -229,7 +231,9 @@ type MatchRecognize struct {
 	Pattern     Pattern
 	Define      []*Definition
 	Alias       *Ident
-	OpPos       Pos
+	// OpPos is the place of MATCH_RECOGNIZE, ClosePos that of the closing
+	// parenthesis.
+	OpPos, ClosePos Pos
 }
 
 // Definition is one member of DEFINE: Name AS Cond.

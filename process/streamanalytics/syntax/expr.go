@@ -7,9 +7,6 @@ type Expr interface {
 	expr()
 }
 
-// Bad stands where the text has an error instead of an expression.
-type Bad struct{ Span }
-
 // Number is a number literal without a sign, as it was written.
 type Number struct {
 	Span
@@ -288,7 +285,6 @@ type NamedWindow struct {
 	Window *Window
 }
 
-func (*Bad) expr()     {}
 func (*Number) expr()  {}
 func (*String) expr()  {}
 func (*Null) expr()    {}

@@ -101,11 +101,14 @@ var opNames = [...]string{
 func (o Op) String() string { return opNames[o] }
 
 // Nearest returns the candidate that word is most likely a misspelling of,
-// ignoring case, and "" if none is near: one edit for words of up to four
-// characters, two for longer ones, where two neighbours swapped are one edit.
+// ignoring case, and "" if none is near: one edit for words of three or
+// four bytes, two for longer ones, where two neighbours swapped are one edit.
 func Nearest(word string, candidates []string) string {
 	limit := 2
-	if len(word) <= 4 {
+	switch {
+	case len(word) < 3:
+		return ""
+	case len(word) <= 4:
 		limit = 1
 	}
 	best, bestAt := "", limit+1
