@@ -2,6 +2,7 @@ package testservice
 
 import (
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -31,12 +32,14 @@ func Java(t testing.TB) (classpath string) {
 }
 
 // Lake returns the program of a Python that has what test/clients/lake names,
-// which is delta-rs and Apache Spark, and the class path of the jars with which
-// Spark knows Delta tables. Spark runs on the program java, which is on the PATH.
-func Lake(t testing.TB) (program, classpath string) {
+// which is delta-rs and Apache Spark, the script there that serves calls of
+// either, and the class path of the jars with which Spark knows Delta tables.
+// Spark runs on the program java, which is on the PATH.
+func Lake(t testing.TB) (program, script, classpath string) {
 	t.Helper()
 	if _, err := exec.LookPath("java"); err != nil {
 		Absent(t, "java is missing: run `make services`")
 	}
-	return require(t, "MILLRACE_TEST_LAKE_PYTHON"), require(t, "MILLRACE_TEST_LAKE_CP")
+	script = filepath.Join(root(), "test", "clients", "lake", "serve.py")
+	return require(t, "MILLRACE_TEST_LAKE_PYTHON"), script, require(t, "MILLRACE_TEST_LAKE_CP")
 }
