@@ -15,8 +15,9 @@ import (
 // pending is a write whose file is in place and that waits for its commit.
 type pending struct {
 	moves []move
-	// add is empty for a write of positions only.
+	// add is empty for a write of positions only. Its files have the form.
 	add  []*txlog.Add
+	form *form
 	rows int
 
 	// done is closed when err says what became of it. unused tells that its
@@ -110,7 +111,11 @@ func (s *Store) together(ctx context.Context, batch []*pending) (*txlog.Snapshot
 				continue
 			default:
 			}
-			if made, err := s.judge(base, p.moves); made || err != nil {
+			made, err := s.judge(base, p.moves)
+			if !made && err == nil && !p.form.holds(base.Metadata) {
+				err = connector.Retryable(fmt.Errorf("writing to %s: its columns have changed meanwhile", s.Describe()), 0)
+			}
+			if made || err != nil {
 				p.unused = true
 				p.finish(err)
 				continue

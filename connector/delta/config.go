@@ -15,7 +15,6 @@ import (
 	"millrace/connector/blob"
 	"millrace/connector/delta/data"
 	"millrace/connector/delta/schema"
-	"millrace/connector/delta/txlog"
 )
 
 // Kind is the name of this kind of store in a solution file.
@@ -28,7 +27,7 @@ type Config struct {
 	Path           string             `yaml:"path" required:"true" doc:"folder of the table in the container"`
 	ExactPath      bool               `yaml:"exactPath" doc:"the table is in this very folder: the run's name is not added, as for a table that others use as well; --cleanup leaves it alone"`
 	Columns        map[string]string  `yaml:"columns" doc:"top-level members of events that get a column of their own, with its type: string, long, double or boolean; columns that an existing table lacks are added to it"`
-	Properties     map[string]string  `yaml:"properties" doc:"properties of the table, such as delta.logRetentionDuration, set when it is created"`
+	Properties     map[string]string  `yaml:"properties" doc:"properties of the table, such as delta.logRetentionDuration, set when it is created, besides those that it gets anyway"`
 	PartitionBy    []string           `yaml:"partitionBy" doc:"columns that the files are sorted by into folders: type, partitionId, createdDate (the day of createdAt)"`
 	Compression    string             `yaml:"compression" enum:"snappy,zstd,none" doc:"codec of the files"`
 	CommitInterval connector.Duration `yaml:"commitInterval" min:"10ms" doc:"how long results wait for company before they are committed; large writes do not wait"`
@@ -45,7 +44,6 @@ type Config struct {
 func NewConfig() *Config {
 	return &Config{Container: "streamingatscale", Path: "streaming_events", Compression: data.Snappy,
 		CommitInterval: connector.Duration(time.Second), MaxRows: 32_768, Writers: 2,
-		Properties:     map[string]string{txlog.PropCheckpointInterval: "50"},
 		TargetFileSize: 128 << 20, CompactAfter: 40, MemoryLimit: 256 << 20, Threads: 2, CacheSize: 4 << 30}
 }
 
@@ -69,6 +67,7 @@ func (c *Config) Validate() []error {
 	if _, err := c.form().Schema(); err != nil {
 		problems = append(problems, flatten(err)...)
 	}
+	problems = append(problems, c.checkProperties()...)
 	between := func(name string, v, low, high int) {
 		if v < low || v > high {
 			bad("%s: must be between %d and %d", name, low, high)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +61,7 @@ func (s *Store) create(ctx context.Context) (*txlog.Snapshot, error) {
 		return nil, err
 	}
 	return s.log().Create(ctx, txlog.Metadata{Schema: columns, PartitionColumns: s.cfg.PartitionBy,
-		Configuration: maps.Clone(s.cfg.Properties)}, "CREATE TABLE")
+		Configuration: s.cfg.properties()}, "CREATE TABLE")
 }
 
 // evolve adds the columns to the table that the options ask for and it lacks.
@@ -142,9 +141,23 @@ func (s *Store) fits(snap *txlog.Snapshot) error {
 	return nil
 }
 
+// holds tells whether files of the form can become a part of the table as it is
+// now: none of its columns has another type, or is gone. A nil form has none.
+func (f *form) holds(m *txlog.Metadata) bool {
+	if f == nil || f.metadata == m {
+		return true
+	}
+	for _, c := range f.metadata.Schema.Fields {
+		if now, ok := m.Schema.Field(c.Name); !ok || !schema.Equal(now.Type, c.Type) {
+			return false
+		}
+	}
+	return true
+}
+
 // statsColumns is for how many columns the table wants statistics.
 func statsColumns(m *txlog.Metadata) int {
-	if n, err := strconv.Atoi(m.Configuration["delta.dataSkippingNumIndexedCols"]); err == nil {
+	if n, err := strconv.Atoi(m.Configuration[propStatsColumns]); err == nil {
 		return n
 	}
 	return data.DefaultStatsColumns

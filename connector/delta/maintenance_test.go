@@ -155,7 +155,7 @@ func TestOptimizeAndVacuum(t *testing.T) {
 	}
 	// Nothing is old enough to go.
 	v, err := table.Vacuum(t.Context(), delta.VacuumOptions{})
-	if err != nil || len(v.Files) != 0 || v.Kept != 12 || v.Retention != 7*24*time.Hour {
+	if err != nil || len(v.Files) != 0 || v.Kept != 12 || v.Retention != 24*time.Hour {
 		t.Errorf("VACUUM with everything young: %+v %v", v, err)
 	}
 	// Less than the table's retention is refused.

@@ -54,6 +54,9 @@ func (t *Table) Optimize(ctx context.Context, o OptimizeOptions) (*Optimized, er
 		if err != nil {
 			return nil, err
 		}
+		if err := t.log.Writable(snap); err != nil {
+			return nil, fmt.Errorf("OPTIMIZE: %w", err)
+		}
 		done.Version, done.NumFiles = snap.Version, snap.NumFiles()
 		conflict := false
 		for _, bin := range bins(snap, o.TargetSize) {

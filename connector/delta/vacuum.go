@@ -20,11 +20,12 @@ const deleters = 8
 // VacuumOptions say what VACUUM deletes.
 type VacuumOptions struct {
 	// Retention is for how long a file is kept after it was removed from
-	// the table; 0: as long as the table says (7 days unless it does).
+	// the table; 0: as long as the table says (7 days unless it does). It
+	// cannot be longer than that, as the log forgets removals by then.
 	Retention time.Duration
 	// AllowShort permits a Retention below that of the table: readers of
 	// older versions, and writers that have not committed their files yet,
-	// may then break.
+	// may then break. With it a Retention of 0 is none at all.
 	AllowShort bool
 	// DryRun only tells what would be deleted.
 	DryRun bool
@@ -54,13 +55,20 @@ func (t *Table) Vacuum(ctx context.Context, o VacuumOptions) (*Vacuumed, error) 
 	if err != nil {
 		return nil, err
 	}
-	least := snap.Metadata.FileRetention()
-	if o.Retention == 0 && !o.AllowShort {
-		o.Retention = least
+	if err := t.own(snap); err != nil {
+		return nil, err
 	}
-	if o.Retention < least && !o.AllowShort {
+	kept := snap.Metadata.FileRetention()
+	if o.Retention == 0 && !o.AllowShort {
+		o.Retention = kept
+	}
+	switch {
+	case o.Retention < kept && !o.AllowShort:
 		return nil, &connector.Hinted{Hint: "add --allow-short-retention if nobody writes to the table or reads older versions of it",
-			Err: fmt.Errorf("a retention of %s is less than the %s that the table asks for: running writers and readers could lose files", o.Retention, least)}
+			Err: fmt.Errorf("a retention of %s is less than the %s that the table asks for: running writers and readers could lose files", o.Retention, kept)}
+	case o.Retention > kept:
+		return nil, &connector.Hinted{Hint: "set the table's property " + txlog.PropFileRetention,
+			Err: fmt.Errorf("a retention of %s is more than the %s for which the table's log remembers what was removed", o.Retention, kept)}
 	}
 	v := &Vacuumed{Version: snap.Version, Retention: o.Retention, RetentionHours: o.Retention.Hours(), DryRun: o.DryRun, Files: []string{}}
 	doomed, err := t.doomed(ctx, snap, time.Now().Add(-o.Retention), v)
@@ -78,14 +86,30 @@ func (t *Table) Vacuum(ctx context.Context, o VacuumOptions) (*Vacuumed, error) 
 	return v, nil
 }
 
+// own refuses tables of which it cannot be told which files are theirs.
+func (t *Table) own(snap *txlog.Snapshot) error {
+	refuse := func(why string) error {
+		return &connector.Hinted{Hint: "vacuum it with the program that made it", Err: fmt.Errorf("VACUUM of %s: %s", t.Describe(), why)}
+	}
+	// What is not known may have files of its own.
+	if err := t.log.Writable(snap); err != nil {
+		return refuse(err.Error())
+	}
+	if snap.Protocol.Has("deletionVectors") {
+		return refuse("it may have deletion vectors, which are files that its log names in another way")
+	}
+	for a := range snap.Files() {
+		if a.Absolute() {
+			return refuse("it has files that are named by whole addresses, such as a shallow clone has, so it cannot be told which are its own")
+		}
+	}
+	return nil
+}
+
 // doomed lists what is to be deleted, and counts it.
 func (t *Table) doomed(ctx context.Context, snap *txlog.Snapshot, before time.Time, v *Vacuumed) ([]string, error) {
 	live, young := map[string]bool{}, map[string]bool{}
 	for a := range snap.Files() {
-		if a.Absolute() {
-			return nil, &connector.Hinted{Hint: "vacuum it with the program that made it",
-				Err: fmt.Errorf("VACUUM of %s: it has files that are named by whole addresses, such as a shallow clone has, so it cannot be told which are its own", t.Describe())}
-		}
 		live[a.Path] = true
 	}
 	for r := range snap.Tombstones() {

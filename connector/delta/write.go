@@ -43,7 +43,7 @@ func (s *Store) Write(ctx context.Context, w *connector.Write) (connector.Receip
 	}
 	storedAt := time.Now().UnixMicro()
 	p := &pending{moves: moves, rows: len(w.Results), done: make(chan struct{})}
-	if p.add, err = s.files(ctx, w.Results, storedAt); err != nil {
+	if p.form, p.add, err = s.files(ctx, w.Results, storedAt); err != nil {
 		s.gate.arrive()
 		return connector.Receipt{}, err
 	}
@@ -83,30 +83,29 @@ func (s *Store) settle(ctx context.Context, moves []move) (made bool, err error)
 	return s.judge(snap, moves)
 }
 
-// files writes the results, and returns what to commit.
-func (s *Store) files(ctx context.Context, results []record.Result, storedAt int64) ([]*txlog.Add, error) {
+// files writes the results in the form of the table, which it returns with what
+// to commit.
+func (s *Store) files(ctx context.Context, results []record.Result, storedAt int64) (f *form, adds []*txlog.Add, err error) {
 	if len(results) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	f, err := s.formed(ctx)
-	if err != nil {
-		return nil, err
+	if f, err = s.formed(ctx); err != nil {
+		return nil, nil, err
 	}
 	w, err := f.writer()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.writers.Put(w)
-	var adds []*txlog.Add
 	for _, part := range split(results, f.table.PartitionBy) {
 		a, err := s.file(ctx, w, results, part, storedAt)
 		if err != nil {
 			s.now().discard(ctx, adds)
-			return nil, err
+			return nil, nil, err
 		}
 		adds = append(adds, a)
 	}
-	return adds, nil
+	return f, adds, nil
 }
 
 // file writes the results of one partition of the table.

@@ -258,7 +258,10 @@ func (a *app) deltaVacuum() *cobra.Command {
 	cmd := a.deltaOne("vacuum", "Delete files that no recent version needs",
 		func(ctx context.Context, t *delta.Table, asJSON bool) error {
 			if o.Retention < 0 || given() && o.Retention == 0 && !o.AllowShort {
-				return usage("168h is a week", "--retention must be a duration, not %s", o.Retention)
+				return usage("24h is a day", "--retention must be a duration, not %s", o.Retention)
+			}
+			if o.AllowShort && !given() {
+				return usage("--retention 0s deletes all that the newest version does not need", "--allow-short-retention needs a --retention")
 			}
 			done, err := t.Vacuum(ctx, o)
 			if err != nil {
@@ -269,7 +272,7 @@ func (a *app) deltaVacuum() *cobra.Command {
 			}
 			return writeVacuumed(a.Stdout, done)
 		})
-	cmd.Flags().DurationVar(&o.Retention, "retention", 0, "keep what was removed for so `long` (default: as the table says, else 168h)")
+	cmd.Flags().DurationVar(&o.Retention, "retention", 0, "keep what was removed for so `long` (default: as the table says; 24h for those of Millrace)")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "list what would be deleted, and delete nothing")
 	cmd.Flags().BoolVar(&o.AllowShort, "allow-short-retention", false, "also with a shorter retention than the table's: whoever reads older versions,\nor writes at this moment, may lose files")
 	given = func() bool { return cmd.Flags().Changed("retention") }

@@ -71,7 +71,7 @@ func TestDeltaCommands(t *testing.T) {
 		{[]string{"checkpoint", table}, []string{"wrote the checkpoint of version 4\n"}},
 		{[]string{"optimize", table, "--target-size", "1GB"}, []string{"merged 3 files (", ") into 1 (", "version 5; the old ones go with VACUUM\n"}},
 		{[]string{"optimize", table}, []string{"nothing to merge: version 5 has 1 file\n"}},
-		{[]string{"vacuum", table}, []string{"deleted 0 files (0 B); 3 that are not in the table are younger than 7 days\n"}},
+		{[]string{"vacuum", table}, []string{"deleted 0 files (0 B); 3 that are not in the table are younger than 24 h\n"}},
 		{[]string{"vacuum", table, "--retention", "0s", "--allow-short-retention", "--dry-run"}, []string{".snappy.parquet\n", "would delete 3 files ("}},
 		{[]string{"vacuum", table, "--retention", "0s", "--allow-short-retention"}, []string{"deleted 3 files ("}},
 	} {
@@ -134,8 +134,10 @@ func TestDeltaMistakes(t *testing.T) {
 		"--limit must be at least 1":                        {[]string{"history", table, "--limit", "0"}, ExitUsage},
 		"--target-size must be a size":                      {[]string{"optimize", table, "--target-size", "big"}, ExitUsage},
 		"--retention must be a duration":                    {[]string{"vacuum", table, "--retention", "-1h"}, ExitUsage},
-		"less than the 168h0m0s that the table asks for":    {[]string{"vacuum", table, "--retention", "1h"}, 1},
-		"hint: add --allow-short-retention":                 {[]string{"vacuum", table, "--retention", "167h"}, 1},
+		"less than the 24h0m0s that the table asks for":     {[]string{"vacuum", table, "--retention", "1h"}, 1},
+		"--allow-short-retention needs a --retention":       {[]string{"vacuum", table, "--allow-short-retention"}, ExitUsage},
+		"is more than the 24h0m0s for which":                {[]string{"vacuum", table, "--retention", "25h"}, 1},
+		"hint: add --allow-short-retention":                 {[]string{"vacuum", table, "--retention", "23h"}, 1},
 		"tables at s3:// are not supported":                 {[]string{"detail", "s3://bucket/table"}, 1},
 		"there is no Delta table in folder":                 {[]string{"detail", "file://" + empty}, 1},
 	} {

@@ -179,8 +179,8 @@ func (t *Table) Checkpoint(ctx context.Context) (int64, error) {
 // checkpoint writes the checkpoint of s and lets the pointer show it. Without
 // replace, one that another writer has made is left alone.
 func (t *Table) checkpoint(ctx context.Context, s *Snapshot, replace bool) error {
-	if s.cannotWrite != "" {
-		return &UnsupportedError{Table: t.Describe(), Doing: "write to", Why: s.cannotWrite}
+	if err := t.Writable(s); err != nil {
+		return err
 	}
 	for r := range s.Tombstones() {
 		if r.vector != "" {

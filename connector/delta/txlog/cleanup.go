@@ -25,8 +25,8 @@ func (t *Table) CleanUp(ctx context.Context) (deleted int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if s.cannotWrite != "" {
-		return 0, &UnsupportedError{Table: t.Describe(), Doing: "write to", Why: s.cannotWrite}
+	if err := t.Writable(s); err != nil {
+		return 0, err
 	}
 	l, err := t.list(ctx, -1)
 	if err != nil {

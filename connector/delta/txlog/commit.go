@@ -116,11 +116,9 @@ func checkMetadata(m *Metadata) error {
 	if len(m.PartitionColumns) == len(m.Schema.Fields) {
 		return errors.New("all columns are partition columns, so that the files would have none")
 	}
-	for _, key := range []string{PropLogRetention, PropFileRetention, PropCheckpointRetention} {
-		if v, ok := m.Configuration[key]; ok {
-			if _, err := ParseInterval(v); err != nil {
-				return fmt.Errorf("property %s: %w", key, err)
-			}
+	for _, key := range sortedKeys(m.Configuration) {
+		if err := CheckProperty(key, m.Configuration[key]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -145,8 +143,8 @@ func (t *Table) info(ch *Change) CommitInfo {
 // is not known either; a plain error for a change that makes no sense. In all
 // cases the log is whole, and it alone tells what has happened.
 func (t *Table) Commit(ctx context.Context, base *Snapshot, ch Change) (*Snapshot, error) {
-	if base.cannotWrite != "" {
-		return nil, &UnsupportedError{Table: t.Describe(), Doing: "write to", Why: base.cannotWrite}
+	if err := t.Writable(base); err != nil {
+		return nil, err
 	}
 	if err := ch.check(base); err != nil {
 		return nil, fmt.Errorf("committing to %s: %w", t.Describe(), err)

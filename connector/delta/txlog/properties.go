@@ -18,6 +18,31 @@ const (
 	PropIsolationLevel      = "delta.isolationLevel"
 )
 
+// CheckProperty returns an error if a property that is honoured here has a value
+// that says nothing. Those of others may be anything.
+func CheckProperty(key, value string) error {
+	var err error
+	switch key {
+	case PropLogRetention, PropFileRetention, PropCheckpointRetention:
+		var d time.Duration
+		if d, err = ParseInterval(value); err == nil && d < 0 {
+			err = fmt.Errorf("%q is negative", value)
+		}
+	case PropCheckpointInterval:
+		if n, nerr := strconv.ParseInt(value, 10, 64); nerr != nil || n < 1 {
+			err = fmt.Errorf("%q is no number of commits", value)
+		}
+	case PropAppendOnly, PropLogCleanup:
+		if _, berr := strconv.ParseBool(strings.ToLower(value)); berr != nil {
+			err = fmt.Errorf("%q is neither true nor false", value)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("property %s: %w", key, err)
+	}
+	return nil
+}
+
 // AppendOnly tells whether rows may only be added.
 func (m *Metadata) AppendOnly() bool { return m.flag(PropAppendOnly, false) }
 

@@ -213,6 +213,16 @@ func (s *Snapshot) check(table string) error {
 	return nil
 }
 
+// Writable returns an *UnsupportedError if the table, as it is in s, asks for
+// more of its writers than this package knows. It is for who does much before a
+// commit, or deletes files: Commit checks it by itself.
+func (t *Table) Writable(s *Snapshot) error {
+	if s.cannotWrite == "" {
+		return nil
+	}
+	return &UnsupportedError{Table: t.Describe(), Doing: "write to", Why: s.cannotWrite}
+}
+
 // checkTable looks at what the table asks of its readers and writers. Only
 // what readers have to know is an error here.
 func (s *Snapshot) checkTable(table string) error {
