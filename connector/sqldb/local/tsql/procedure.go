@@ -101,7 +101,7 @@ func (x *execution) call(name *ast.SchemaObjectName, args []Argument) (int32, er
 		return 0, value.Errorf(217, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit %d).", maxDepth)
 	}
 	base := strings.ToLower(name.BaseIdentifier.Value)
-	if f, ok := systemProcedures[base]; ok {
+	if f := systemProcedure(base); f != nil {
 		return f(x, args)
 	}
 	var p *procedure

@@ -7,16 +7,28 @@ import (
 	"millrace/connector/sqldb/local/value"
 )
 
-// systemProcedures are those that are there without being created. It is
-// filled in by init order, since they run texts that may call them.
-var systemProcedures map[string]func(x *execution, args []Argument) (int32, error)
-
-func init() {
-	systemProcedures = map[string]func(x *execution, args []Argument) (int32, error){
-		"sp_executesql": executeSQL, "sp_getapplock": getAppLock, "sp_releaseapplock": releaseAppLock,
-		"sp_prepexec": prepareAndExecute, "sp_prepare": prepare, "sp_execute": executePrepared, "sp_unprepare": unprepare,
-		"sp_reset_connection": func(x *execution, _ []Argument) (int32, error) { x.s.Reset(false); return 0, nil },
+// systemProcedure finds one of those that are there without being created. It is
+// no table, since they run texts that may call them.
+func systemProcedure(name string) func(x *execution, args []Argument) (int32, error) {
+	switch name {
+	case "sp_executesql":
+		return executeSQL
+	case "sp_getapplock":
+		return getAppLock
+	case "sp_releaseapplock":
+		return releaseAppLock
+	case "sp_prepexec":
+		return prepareAndExecute
+	case "sp_prepare":
+		return prepare
+	case "sp_execute":
+		return executePrepared
+	case "sp_unprepare":
+		return unprepare
+	case "sp_reset_connection":
+		return func(x *execution, _ []Argument) (int32, error) { x.s.Reset(false); return 0, nil }
 	}
+	return nil
 }
 
 // arguments gives the arguments of a system procedure by name.
