@@ -199,6 +199,15 @@ var windowNames = [...][2]string{
 	Session:  {"SessionWindow", "Session"},
 }
 
+// WindowNames returns the names that window functions have, for suggestions.
+func WindowNames() []string {
+	var names []string
+	for _, n := range windowNames {
+		names = append(names, n[0], n[1])
+	}
+	return append(names, "Windows")
+}
+
 // part is one of the lengths that a window is made of.
 type part struct {
 	// name is what it is called in the long form.
@@ -286,7 +295,7 @@ func (p *parser) windows(name token) Expr {
 		t := p.peek()
 		kind, short, ok := windowKind(t.upper)
 		for !ok {
-			p.unexpected("TUMBLINGWINDOW", "HOPPINGWINDOW", "SLIDINGWINDOW", "SESSIONWINDOW")
+			p.unexpected("TumblingWindow", "HoppingWindow", "SlidingWindow", "SessionWindow")
 			t = p.peek()
 			kind, short, ok = windowKind(t.upper)
 		}

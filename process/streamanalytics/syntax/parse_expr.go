@@ -162,15 +162,17 @@ func (p *parser) test(x Expr, start Pos, level int) Expr {
 	case "LIKE":
 		pattern := p.binary(levelAdd)
 		if p.next("ESCAPE") {
-			p.fail(p.peek().Span, "write a wildcard in brackets: [%%]", "LIKE has no ESCAPE in this language")
+			p.fail(p.peek().Span, "write a wildcard in brackets: [%]", "LIKE has no ESCAPE in this language")
 		}
 		return &Like{p.from(start), not, x, pattern, at.Start}
 	case "IN":
 		p.expect("(")
+		var list []Expr
 		if p.next("SELECT") {
-			p.fail(p.peek().Span, "use a JOIN", "IN takes a list of values, not a query")
+			list = []Expr{p.noQuery("use a JOIN", "IN takes a list of values, not a query")}
+		} else {
+			list = p.exprs()
 		}
-		list := p.exprs()
 		p.close()
 		return &In{p.from(start), not, x, list, at.Start}
 	}
@@ -217,7 +219,10 @@ func (p *parser) primary() Expr {
 		}
 	case "EXISTS", "ANY", "ALL", "SOME":
 		if p.after(1).upper == "(" && p.after(2).upper == "SELECT" {
-			p.fail(t.Span, hintFor(t), "%s is not part of this language", t.upper)
+			p.i += 2
+			x := p.noQuery(hintFor(t), t.upper+" is not part of this language")
+			p.close()
+			return x
 		}
 	case "*":
 		p.fail(t.Span, "", "* can only stand alone in a select list or in COUNT(*)")
@@ -231,17 +236,29 @@ func (p *parser) primary() Expr {
 
 func (p *parser) paren() Expr {
 	start := p.take().Start
-	if p.next("SELECT") {
-		p.fail(p.peek().Span, "name it as a step of a WITH and JOIN it", "a query cannot stand inside an expression")
-	}
 	noOver := p.noOver
 	p.noOver = false
-	x := p.expr()
+	var x Expr
+	if p.next("SELECT") {
+		x = p.noQuery("name it as a step of a WITH and JOIN it", "a query cannot stand inside an expression")
+	} else {
+		x = p.expr()
+	}
 	if !p.accept(")") {
 		p.unexpected("an operator", ")")
 	}
 	p.noOver = noOver
 	return &Paren{p.from(start), x}
+}
+
+// noQuery reports a query where other dialects have one, and reads it, for
+// what follows.
+func (p *parser) noQuery(suggestion, message string) Expr {
+	t := p.peek()
+	p.wrong(t.Span, suggestion, "%s", message)
+	var q Query
+	p.subquery(&q)
+	return &Null{p.from(t.Start)}
 }
 
 func (p *parser) caseExpr() Expr {

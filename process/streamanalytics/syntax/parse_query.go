@@ -100,7 +100,11 @@ func (p *parser) step() *Step {
 	var step *Step
 	p.guard(func() {
 		s := &Step{Name: p.name("a step's name")}
-		p.expect("AS", "(")
+		p.expect("AS")
+		if t := p.peek(); t.upper == "SELECT" {
+			p.fail(t.Span, "write AS ( ... )", "the query of a step stands in parentheses")
+		}
+		p.expect("(")
 		step = s
 		errors := p.errors
 		p.subquery(&s.Query)

@@ -98,7 +98,7 @@ func (p *parser) unexpectedOr(rarer []string, expected ...string) {
 	t := p.peek()
 	var keywords []string
 	for _, e := range slices.Concat(expected, rarer) {
-		if w, _, _ := strings.Cut(e, " "); w == strings.ToUpper(w) && len(w) > 1 {
+		if w, _, _ := strings.Cut(e, " "); w[0] >= 'A' && w[0] <= 'Z' {
 			keywords = append(keywords, w)
 		}
 	}
@@ -114,7 +114,7 @@ func (p *parser) unexpectedOr(rarer []string, expected ...string) {
 		if near := Nearest(word.text, keywords); near != "" {
 			p.report(Diagnostic{Pos: word.Start, End: word.Stop, Expected: expected,
 				Message: fmt.Sprintf("expected %s, found %s", oneOf(expected), word.describe()), Suggestion: "did you mean " + near + "?"})
-			p.tokens[i].text, p.tokens[i].upper = near, near
+			p.tokens[i].text, p.tokens[i].upper = near, upperASCII(near)
 			if i < p.i {
 				p.bare.drop()
 				p.i = i
@@ -123,16 +123,23 @@ func (p *parser) unexpectedOr(rarer []string, expected ...string) {
 		}
 	}
 	p.report(Diagnostic{Pos: t.Start, End: t.Stop, Expected: expected,
-		Message: fmt.Sprintf("expected %s, found %s", oneOf(expected), t.describe()), Suggestion: hintFor(t)})
+		Message: fmt.Sprintf("expected %s, found %s", oneOf(expected), t.describe()), Suggestion: p.hint(expected)})
 	panic(bailout{})
 }
 
 // oneOf lists what was expected: "A, B or C".
 func oneOf(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
+	list := make([]string, len(words))
+	for i, w := range words {
+		list[i] = w
+		if len(w) == 1 {
+			list[i] = quoted(w)
+		}
 	}
-	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+	if len(list) < 2 {
+		return strings.Join(list, "")
+	}
+	return strings.Join(list[:len(list)-1], ", ") + " or " + list[len(list)-1]
 }
 
 // quoted shows a piece of the text in a message.
@@ -159,6 +166,28 @@ func (t token) describe() string {
 	return quoted(t.text)
 }
 
+// hint says what to do about the next token, where something else is expected.
+func (p *parser) hint(expected []string) string {
+	t := p.peek()
+	first := expected[0]
+	if first != "an expression" && !strings.HasPrefix(first, "a name") && !strings.HasSuffix(first, "name") {
+		return hintFor(t)
+	}
+	switch t.upper {
+	case "TABLE", "LEFT", "RIGHT", "FULL", "ASC", "DESC", "GROUP", "ORDER", "OUTER", "CROSS", "INNER":
+		if !p.next(t.upper, "BY") {
+			return "to use this word as a name, write [" + t.text + "]"
+		}
+	}
+	if p.i > 0 && p.tokens[p.i-1].upper == "," && reserved[t.upper] {
+		return "leave out the comma before it"
+	}
+	if p.i > 0 && p.tokens[p.i-1].upper == "SELECT" && t.upper == "FROM" {
+		return "list what to select, or write * for everything"
+	}
+	return ""
+}
+
 // hintFor says what to do instead of what other dialects of SQL have.
 func hintFor(t token) string {
 	switch t.upper {
@@ -172,9 +201,6 @@ func hintFor(t token) string {
 		return "a query consists of CREATE TABLE, WITH and SELECT ... INTO statements"
 	case "EXISTS", "ANY", "ALL", "SOME":
 		return "use a JOIN instead of a subquery"
-	}
-	if reserved[t.upper] {
-		return "to use this word as a name, write [" + t.text + "]"
 	}
 	return ""
 }
