@@ -37,7 +37,6 @@ func dial(t testing.TB, addr string) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(patience))
 	return &wire{t: t, conn: conn}
 }
 
@@ -49,12 +48,14 @@ func (w *wire) frame(req kmsg.Request, version int16) []byte {
 }
 
 func (w *wire) write(b []byte) error {
+	_ = w.conn.SetWriteDeadline(time.Now().Add(patience))
 	_, err := w.conn.Write(b)
 	return err
 }
 
 // read reads one frame.
 func (w *wire) read() ([]byte, error) {
+	_ = w.conn.SetReadDeadline(time.Now().Add(patience))
 	var size [4]byte
 	if _, err := io.ReadFull(w.conn, size[:]); err != nil {
 		return nil, err
