@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"millrace/connector/sqldb/local"
 	"millrace/internal/testservice"
 	"millrace/ui/report"
 )
@@ -38,8 +39,33 @@ func TestAzureSQLEmbedded(t *testing.T) {
 	}
 }
 
-// TestAzureSQLOnPostgres: the same into PostgreSQL, in both layouts' names.
+// TestAzureSQLOnPostgres: the same into PostgreSQL.
 func TestAzureSQLOnPostgres(t *testing.T) {
 	t.Parallel()
 	merged(t, []string{"SQL_URL=" + testservice.Postgres(t)}, 20_000, "--cleanup")
+}
+
+// TestAzureSQLByTDS: the same by the driver of SQL Server, bulk copy and T-SQL,
+// into the server that executes them in memory.
+func TestAzureSQLByTDS(t *testing.T) {
+	t.Parallel()
+	for _, layout := range []string{"rowstore", "columnstore", "warehouse"} {
+		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
+			server, err := local.Start(t.Context(), local.Options{User: "sa", Password: "Secret-1-of-a-test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = server.Close() })
+			env, dir := []string{"SQL_URL=" + server.Address()}, filepath.Join(t.TempDir(), "d")
+			r := merged(t, env, 20_000, "--data-dir", dir, "--set", "serve.layout="+layout)
+			if !strings.Contains(r.Serve, "SQL Server") || strings.Contains(r.Serve, "Secret") {
+				t.Errorf("serve %q", r.Serve)
+			}
+			out, errs, code := run(t, env, "query", intoAzureSQL, "SELECT count(*) AS n FROM events", "--data-dir", dir, "--csv")
+			if lines := strings.Fields(out); code != 0 || lines[len(lines)-1] != "20000" {
+				t.Errorf("exit code %d\n%s%s", code, out, errs)
+			}
+		})
+	}
 }
