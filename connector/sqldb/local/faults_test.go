@@ -136,7 +136,7 @@ func TestManyWriters(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	s, db := start(t, local.Options{})
-	for _, text := range []string{"GET / HTTP/1.1\r\n\r\n", "\x12\x01\x00\x08\x00\x00\x00\x00", "\x10\x01\x00\x09\x00\x00\x00\x00\x00", "\x16\x03\x01\x00\x05hello", ""} {
+	for _, text := range []string{"\x12\x01\xFF\xFF\x00\x00\x00\x00", "\x47\x45\x00\x09\x00\x00\x00\x00\x00", "\x12\x01\x00\x08\x00\x00\x00\x00", "\x10\x01\x00\x09\x00\x00\x00\x00\x00", "\x16\x03\x01\x00\x05hello", ""} {
 		c, err := net.Dial("tcp", s.HostPort())
 		if err != nil {
 			t.Fatal(err)

@@ -234,9 +234,32 @@ func bulk(t *testing.T, db *sql.DB, table string, n int) {
 
 func TestBulkLoad(t *testing.T) {
 	t.Parallel()
-	_, db := start(t, local.Options{})
-	bulk(t, db, "large", 100_000)
+	s, db := start(t, local.Options{})
+	bulk(t, db, "some", 10_000)
 	bulk(t, db, "one", 1)
+	exec(t, db, "CREATE TABLE large (id int PRIMARY KEY)")
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const n = 100_000
+	err = conn.Raw(func(c any) error {
+		b := c.(*mssql.Conn).CreateBulkContext(t.Context(), "large", []string{"id"})
+		for i := range n {
+			if err := b.AddRow([]any{i}); err != nil {
+				return err
+			}
+		}
+		loaded, err := b.Done()
+		if err == nil && (loaded != n || s.Rows("large") != n) {
+			err = fmt.Errorf("%d rows loaded, %d there, of %d", loaded, s.Rows("large"), n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestBulkLoadRefused(t *testing.T) {
@@ -319,7 +342,7 @@ func TestCancelWhileRowsStream(t *testing.T) {
 	_, db := start(t, local.Options{})
 	db.SetMaxOpenConns(1)
 	exec(t, db, "CREATE TABLE n (a int)")
-	exec(t, db, "INSERT INTO n SELECT [key] FROM OPENJSON('["+strings.Repeat("0,", 299)+"0]')")
+	exec(t, db, "INSERT INTO n SELECT [key] FROM OPENJSON('["+strings.Repeat("0,", 149)+"0]')")
 	exec(t, db, "SELECT a.a, b.a AS b, N'"+strings.Repeat("x", 200)+"' AS c INTO many FROM n AS a CROSS JOIN n AS b")
 	for _, text := range []string{
 		"SELECT * FROM many",
@@ -346,7 +369,7 @@ func TestCancelWhileRowsStream(t *testing.T) {
 			t.Fatalf("after a cancelled %.40s: %v", text, err)
 		}
 	}
-	if _, err := db.ExecContext(t.Context(), "SELECT a.a FROM n AS a, n AS b, n AS c, n AS d"); number(err) != 701 {
+	if _, err := db.ExecContext(t.Context(), "SELECT a.a"+strings.Repeat(", a.a", 99)+" FROM n AS a, n AS b, n AS c, n AS d"); number(err) != 701 {
 		t.Errorf("a result beyond the memory: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package tds
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
 	"math"
 
@@ -120,9 +119,6 @@ func (m *message) discard() error {
 	return m.err
 }
 
-// isProtocol tells whether the message itself was wrong, not the connection.
-func (m *message) isProtocol() bool { return errors.Is(m.err, errProtocol) }
-
 func (m *message) u8() byte    { return m.bytes(1)[0] }
 func (m *message) u16() uint16 { return binary.LittleEndian.Uint16(m.bytes(2)) }
 func (m *message) u32() uint32 { return binary.LittleEndian.Uint32(m.bytes(4)) }
@@ -130,15 +126,6 @@ func (m *message) u64() uint64 { return binary.LittleEndian.Uint64(m.bytes(8)) }
 
 // text8 reads a text of up to 255 characters behind its count.
 func (m *message) text8() string { return string(value.AppendUTF8(nil, m.bytes(2*int(m.u8())))) }
-
-// text16 reads a text behind a count of 16 bits.
-func (m *message) text16() string {
-	n := 2 * int(m.u16())
-	if !m.keep(n) {
-		return ""
-	}
-	return string(value.AppendUTF8(nil, m.appendBytes(nil, n)))
-}
 
 // headers reads ALL_HEADERS and returns the transaction descriptor.
 func (m *message) headers() (descriptor uint64) {

@@ -48,7 +48,6 @@ type column struct {
 	size int // of fixed types and those with a maximum, as sent
 	plp  bool
 	name string
-	flag uint16
 	typ  value.Type
 }
 

@@ -1,7 +1,6 @@
 package tsql
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -484,6 +483,3 @@ func (x *execution) use(name string) error {
 	}
 	return x.out.Done(commandOther, 0, false)
 }
-
-// isEnd tells errors that are not the client's to see again.
-func isEnd(err error) bool { return errors.Is(err, errEnd) }

@@ -25,7 +25,6 @@ type builtin struct {
 }
 
 var (
-	anyType     = value.Type{}
 	intType     = value.Of(value.Int)
 	bigType     = value.Of(value.BigInt)
 	floatType   = value.Of(value.Float)
