@@ -72,27 +72,56 @@ func TestFolder(t *testing.T) {
 	}
 }
 
+// inAccount puts files into a container of its own.
+func inAccount(t testing.TB, address string, c *files.Config) {
+	c.Storage, c.Container, c.Writers = address, newRun(), 3
+	t.Cleanup(func() {
+		if client, err := blob.ContainerClient(address, c.Container, nil); err == nil {
+			_, _ = client.Delete(context.Background(), nil)
+		}
+	})
+}
+
 func TestStorageAccount(t *testing.T) {
 	t.Parallel()
 	address := testservice.Azurite(t)
-	for _, f := range forms[:3] {
-		if f.compression != "auto" {
-			continue
+	connectortest.RunStore(t, features, stores(config(files.Parquet, "auto"),
+		func(t testing.TB, c *files.Config) { inAccount(t, address, c) }))
+}
+
+// Lines differ in how they are written and where their end is found.
+func TestLinesInStorageAccount(t *testing.T) {
+	t.Parallel()
+	address := testservice.Azurite(t)
+	for _, compression := range []string{"none", "gzip"} {
+		c := config(files.JSONL, compression)
+		inAccount(t, address, c)
+		e := env(t.TempDir(), "")
+		s := prepared(t, c, e)
+		claimAt(t, s, 3, connector.Unknown)
+		write(t, s, unit(3, 0, 2000, 2010))
+		write(t, s, unit(3, 2010, 2500, 2500))
+		other := prepared(t, c, e)
+		claimAt(t, other, 3, 2500)
+		if _, err := s.Write(t.Context(), unit(3, 2500, 2600, 2600)); connector.ActionOf(err) != connector.Fenced || err == nil {
+			t.Errorf("the former owner writes: %v", err)
 		}
-		t.Run(f.name, func(t *testing.T) {
-			t.Parallel()
-			connectortest.RunStore(t, features, stores(config(f.format, f.compression), func(t testing.TB, c *files.Config) {
-				c.Storage, c.Container, c.Writers = address, newRun(), 3
-				t.Cleanup(func() {
-					if client, err := blob.ContainerClient(address, c.Container, nil); err == nil {
-						_, _ = client.Delete(context.Background(), nil)
-					}
-				})
-			}))
-		})
+		exact(t, other, map[int32][]span{3: {{0, 2000}, {2010, 2500}}})
+		for range 2 { // the second one from copies
+			if got := ask(t, other, "SELECT count(DISTINCT eventId) FROM events WHERE partitionId = 3"); got != "2490" {
+				t.Errorf("%s events", got)
+			}
+		}
 	}
 }
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		if err := writeForever(dir, os.Getenv(childFormat)); err != nil {
+			fmt.Println("error:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
