@@ -2,10 +2,15 @@ package clients_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"testing"
+
+	"millrace/connector"
+	"millrace/connector/delta"
 )
 
 // theirTable is a table that a client wrote, with what it wrote.
@@ -36,7 +41,8 @@ func theirTables(t *testing.T, c *lakeClient) []theirTable {
 		return theirTable{name: name, path: filepath.Join(folder, name), writer: c, schema: schema, partition: partition}
 	}
 	types := table("types", everyType())
-	types.write(t, everyValue(), nil)
+	types.write(t, everyValue()[:3], nil)
+	types.write(t, everyValue()[3:], nil)
 	all := []theirTable{types}
 	if c.name == "spark" {
 		// Timestamps in microseconds and milliseconds; without a word it writes INT96.
@@ -101,17 +107,41 @@ func inMilliseconds(v any) any {
 	return v
 }
 
-// Their tables are what they say, to each other and to us.
+// Their tables are what they say, to each other and to us; also after we have
+// merged their files.
 func testTheirTables(t *testing.T, l *lake) {
 	for _, writer := range l.clients() {
 		for _, table := range theirTables(t, writer) {
-			for _, reader := range l.clients() {
-				// That they agree makes what they say of ours count.
-				what := fmt.Sprintf("%s reads %v", reader.name, table)
-				sameRows(t, what, call[json.RawMessage](t, reader, "read", object{"table": table.path, "by": "id"}), inOrder(table.rows, "id"))
-			}
+			// That they agree makes what they say of ours count.
+			table.check(t, l, "")
 			sameLog(t, l, table)
-			sameRows(t, fmt.Sprintf("we read %v", table), inOrder(ourRows(t, table.path, snapshotOf(t, table.path)), "id"), inOrder(table.rows, "id"))
+			before := snapshotOf(t, table.path)
+			env := connector.Env{Getenv: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler)}
+			ours, err := delta.OpenTable(t.Context(), table.path, env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			optimized, err := ours.Optimize(t.Context(), delta.OptimizeOptions{})
+			if err := errors.Join(err, ours.Close()); err != nil {
+				t.Errorf("OPTIMIZE of %v: %v", table, err)
+			} else if merged := snapshotOf(t, table.path); merged.NumFiles() < before.NumFiles() {
+				t.Logf("OPTIMIZE of %v: %d files became %d", table, before.NumFiles(), merged.NumFiles())
+				table.check(t, l, " after OPTIMIZE")
+				call[any](t, l.rust, "statistics", object{"table": table.path})
+			} else if table.name == "types" || table.name == "grown" {
+				t.Errorf("OPTIMIZE of %v has merged nothing: %+v", table, optimized)
+			}
 		}
 	}
+}
+
+// check has all read the rows of the table.
+func (t *theirTable) check(test *testing.T, l *lake, when string) {
+	test.Helper()
+	want := inOrder(t.rows, "id")
+	for _, reader := range l.clients() {
+		what := fmt.Sprintf("%s reads %v%s", reader.name, t, when)
+		sameRows(test, what, call[json.RawMessage](test, reader, "read", object{"table": t.path, "by": "id"}), want)
+	}
+	sameRows(test, fmt.Sprintf("we read %v%s", t, when), inOrder(ourRows(test, t.path, snapshotOf(test, t.path)), "id"), want)
 }

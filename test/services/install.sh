@@ -3,9 +3,9 @@
 #
 #   install.sh build    what `make build` and `make demo` need: a C compiler
 #   install.sh test     what `make test` needs besides: Java and Maven (Apache
-#                       Kafka, a client in Java), Node and npm (Azurite, a client
-#                       in JavaScript), Python with venv (a client in Python),
-#                       PostgreSQL, Chromium (the pages)
+#                       Kafka, Apache Spark, a client in Java), Node and npm
+#                       (Azurite, a client in JavaScript), Python with venv
+#                       (clients in Python), PostgreSQL, Chromium (the pages)
 #
 # It installs on Debian and its relatives, as root or with a sudo that asks for
 # no password. Elsewhere it names what is missing and ends with exit code 1.

@@ -40,12 +40,15 @@ def send_all(client, events, **options):
 class Reading:
     """Reads a partition, or all for None, in a thread of its own."""
 
-    def __init__(self, client, partition, start="-1", inclusive=False, batch=1000, **options):
+    def __init__(self, client, partition, start="-1", inclusive=False, batch=1000, watch=None, **options):
+        # watch counts how often the client opens a link to each partition.
         self.events = []  # (partition, event)
         self.contexts = []
         self.error = None
         self._news = threading.Condition()
         self._client = client
+        if watch is not None:
+            self._watch(watch)
         if partition is not None:
             options["partition_id"] = partition
         self._thread = threading.Thread(
@@ -54,6 +57,22 @@ class Reading:
             daemon=True,
         )
         self._thread.start()
+
+    def _watch(self, opened):
+        create = self._client._create_consumer
+
+        def watched(*args, **kwargs):
+            made = create(*args, **kwargs)
+            again = made._create_handler
+
+            def counted(*args, **kwargs):
+                opened[made._partition] += 1
+                return again(*args, **kwargs)
+
+            made._create_handler = counted
+            return made
+
+        self._client._create_consumer = watched
 
     def _run(self, **options):
         try:
