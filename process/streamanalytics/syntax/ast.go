@@ -231,9 +231,9 @@ type MatchRecognize struct {
 	Pattern     Pattern
 	Define      []*Definition
 	Alias       *Ident
-	// OpPos is the place of MATCH_RECOGNIZE, ClosePos that of the closing
-	// parenthesis.
-	OpPos, ClosePos Pos
+	// OpPos is the place of MATCH_RECOGNIZE, AfterPos that of AFTER (zero if the
+	// text leaves it out), ClosePos that of the closing parenthesis.
+	OpPos, AfterPos, ClosePos Pos
 }
 
 // Definition is one member of DEFINE: Name AS Cond.

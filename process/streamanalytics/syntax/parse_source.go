@@ -22,7 +22,7 @@ func (p *parser) source() Source {
 			p.fail(t.Span, "combine inputs with JOIN ... ON or UNION", "FROM takes one input, not a list")
 		case p.next("RIGHT"), p.next("FULL"):
 			p.fail(t.Span, hintFor(t), "%s JOIN is not part of this language", t.upper)
-		case p.endOfSelect(), p.next("WHERE"), p.next("GROUP"), p.next("HAVING"), p.next("ON"):
+		case p.next("WHERE"), p.next("GROUP"), p.next("HAVING"), p.next("ON"), p.endOfSelect() && !p.misspeltMatch():
 			return left
 		default:
 			p.unexpectedOr([]string{"INNER", "LEFT", "CROSS", "OUTER", "TIMESTAMP", "PARTITION", "MATCH_RECOGNIZE"},
@@ -32,6 +32,13 @@ func (p *parser) source() Source {
 			}
 		}
 	}
+}
+
+// misspeltMatch tells whether the alias before a parenthesis was meant to be
+// MATCH_RECOGNIZE.
+func (p *parser) misspeltMatch() bool {
+	return p.next("(") && p.bare.drop != nil && p.bare.index == p.i-1 &&
+		Nearest(p.tokens[p.bare.index].text, []string{"MATCH_RECOGNIZE"}) != ""
 }
 
 // late reads what belongs to the last input of s and was not seen as such at
@@ -227,7 +234,8 @@ func (p *parser) matchClause(m *MatchRecognize) {
 		for p.accept(",") {
 			m.Measures = append(m.Measures, p.item(false))
 		}
-	case p.accept("AFTER"):
+	case p.next("AFTER"):
+		m.AfterPos = p.take().Start
 		p.expect("MATCH", "SKIP", "TO", "NEXT", "ROW")
 	case p.accept("ONE"):
 		p.expect("ROW", "PER", "MATCH")

@@ -122,8 +122,15 @@ func (p *parser) unexpectedOr(rarer []string, expected ...string) {
 			return
 		}
 	}
+	hint := p.hint(expected)
+	if len(candidates) > 1 && hint == "" {
+		// The alias may be a keyword of another dialect.
+		if hint = hintFor(p.tokens[p.bare.index]); hint != "" {
+			t = p.tokens[p.bare.index]
+		}
+	}
 	p.report(Diagnostic{Pos: t.Start, End: t.Stop, Expected: expected,
-		Message: fmt.Sprintf("expected %s, found %s", oneOf(expected), t.describe()), Suggestion: p.hint(expected)})
+		Message: fmt.Sprintf("expected %s, found %s", oneOf(expected), t.describe()), Suggestion: hint})
 	panic(bailout{})
 }
 
@@ -320,6 +327,7 @@ func (p *parser) skip(start int, stops []string) {
 			return
 		case depth > 0:
 		case t.upper == "," && opened > 0:
+		case t.upper == "GROUP" && !p.next("GROUP", "BY"):
 		case slices.Contains(stops, t.upper) && t.upper != "":
 			return
 		}

@@ -42,13 +42,13 @@ func (p *printer) expr(e Expr, level int) {
 	case *Null:
 		p.raw("NULL")
 	case *Column:
-		p.names(e.Path)
+		p.names(e.Path, false)
 	case *Member:
 		p.expr(e.X, levelOr)
 		p.raw(".")
-		p.ident(e.Name)
+		p.name(e.Name, true)
 	case *Star:
-		p.names(e.Qualifier)
+		p.names(e.Qualifier, false)
 		if len(e.Qualifier) > 0 {
 			p.raw(".")
 		}
@@ -124,7 +124,7 @@ func (p *printer) test(x Expr, not bool, word string, pos Pos) {
 }
 
 func (p *printer) call(c *Call) {
-	p.names(c.Name)
+	p.names(c.Name, true)
 	p.raw("(")
 	if c.Distinct {
 		p.raw("DISTINCT")

@@ -65,9 +65,10 @@ func (p *printer) want(s space) {
 
 // raw writes text behind the white space that is due.
 func (p *printer) raw(text string) {
-	due := p.due
-	if p.open {
-		due = max(due, newLine)
+	due, indent := p.due, p.indent
+	if p.open && due < newLine {
+		due = newLine
+		indent++
 	}
 	p.due, p.open = nothing, false
 	if p.out.Len() > 0 {
@@ -81,7 +82,7 @@ func (p *printer) raw(text string) {
 		case nothing:
 		}
 		if due >= newLine {
-			p.out.WriteString(strings.Repeat("    ", p.indent))
+			p.out.WriteString(strings.Repeat("    ", indent))
 		}
 	}
 	p.out.WriteString(text)
@@ -124,34 +125,41 @@ func (p *printer) word(s string) {
 	p.want(blank)
 }
 
-func (p *printer) ident(id *Ident) {
+func (p *printer) ident(id *Ident) { p.name(id, !reserved[upperASCII(id.Name)]) }
+
+// name writes a name; free tells whether it needs no delimiters here if it
+// looks like a name.
+func (p *printer) name(id *Ident, free bool) {
 	p.at(id.Start)
 	switch {
 	case id.Quote == '"':
 		p.raw(`"` + strings.ReplaceAll(id.Name, `"`, `""`) + `"`)
-	case id.Quote != 0 || !isPlain(id.Name):
+	case id.Quote != 0 || !free || !isPlain(id.Name):
 		p.raw("[" + strings.ReplaceAll(id.Name, "]", "]]") + "]")
 	default:
 		p.raw(id.Name)
 	}
 }
 
-// isPlain tells whether a name needs no delimiters.
+// isPlain tells whether a name is made of the characters of plain ones.
 func isPlain(name string) bool {
 	for i, r := range name {
 		if i == 0 && !isNameStart(r) || !isNamePart(r) {
 			return false
 		}
 	}
-	return name != "" && !reserved[upperASCII(name)]
+	return name != ""
 }
 
-func (p *printer) names(path []*Ident) {
+// names writes a chain of names. Behind a dot, and before the parenthesis of a
+// call, keywords are names like others.
+func (p *printer) names(path []*Ident, call bool) {
 	for i, id := range path {
 		if i > 0 {
 			p.raw(".")
 		}
-		p.ident(id)
+		upper := upperASCII(id.Name)
+		p.name(id, i > 0 || !reserved[upper] || call && len(path) == 1 && (upper == "LEFT" || upper == "RIGHT"))
 	}
 }
 
@@ -442,7 +450,7 @@ func (p *printer) matchRecognize(m *MatchRecognize) {
 		p.clause("MEASURES", m.Measures[0].Start)
 		p.block(len(m.Measures), Pos{}, func(i int) { p.item(m.Measures[i]) })
 	}
-	p.clause("AFTER MATCH SKIP TO NEXT ROW", Pos{})
+	p.clause("AFTER MATCH SKIP TO NEXT ROW", m.AfterPos)
 	p.clause("PATTERN", m.Pattern.Pos())
 	p.raw("(")
 	p.pattern(m.Pattern)
