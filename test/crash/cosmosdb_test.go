@@ -113,6 +113,7 @@ func TestCosmosDBKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := s.start()
+	w.begun(t) // one that cannot reach its store to begin with gives up
 	for i := range s.kills {
 		time.Sleep(time.Duration(s.rng.IntN(1500)) * time.Millisecond)
 		store.kill()

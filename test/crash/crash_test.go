@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -127,11 +128,39 @@ func (s *scene) command(ctx context.Context, verb string, more ...string) *exec.
 // worker is one `millrace process`.
 type worker struct {
 	cmd *exec.Cmd
-	out *strings.Builder
+	out *said
+}
+
+// said is what a process says, while it runs.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// begun waits until a worker has reached log and store, which it says.
+func (w *worker) begun(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); !strings.Contains(w.out.String(), "  run "); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the worker does not begin\n%s", w.out)
+		}
+	}
 }
 
 func (s *scene) start() *worker {
-	w := &worker{out: &strings.Builder{}}
+	w := &worker{out: &said{}}
 	w.cmd = s.command(context.Background(), "process")
 	w.cmd.Stderr = w.out
 	if err := w.cmd.Start(); err != nil {
