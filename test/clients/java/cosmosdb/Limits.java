@@ -95,7 +95,7 @@ final class Limits {
 
     private static void refused() {
         CosmosClientBuilder impatient = Account.builder().throttlingRetryOptions(new ThrottlingRetryOptions().setMaxRetryAttemptsOnThrottledRequests(0));
-        List<Double> got = create(small("refused-units", impatient), 0, 150, Limits::huge);
+        List<Double> got = create(small("refused-units", impatient), 0, 150, Limits::large);
         long refused = got.stream().filter(d -> d == -429).count();
         holds(refused > 0 && refused < 150, refused + " refused");
         equal(got.stream().filter(d -> d > 0).count() + refused, 150L, "all");
