@@ -31,9 +31,12 @@ func TestConfig(t *testing.T) {
 		"cacheSize: must be at least":                   func(c *delta.Config) { c.CacheSize = 1 },
 		"checkpointInterval: \"0\" is no number":        func(c *delta.Config) { c.Properties = map[string]string{"delta.checkpointInterval": "0"} },
 		"logRetentionDuration: \"week\" is no interval": func(c *delta.Config) { c.Properties = map[string]string{"delta.logRetentionDuration": "week"} },
-		"cannot be partitioned by \"deviceId\"":         func(c *delta.Config) { c.PartitionBy = []string{"deviceId"} },
-		"the column \"humidity\" cannot be a decimal":   func(c *delta.Config) { c.Columns = map[string]string{"humidity": "decimal"} },
-		"cannot have the column \"EventID\"":            func(c *delta.Config) { c.Columns = map[string]string{"EventID": "string"} },
+		"a table forgets positions": func(c *delta.Config) {
+			c.Properties = map[string]string{"delta.setTransactionRetentionDuration": "interval 1 day"}
+		},
+		"cannot be partitioned by \"deviceId\"":       func(c *delta.Config) { c.PartitionBy = []string{"deviceId"} },
+		"the column \"humidity\" cannot be a decimal": func(c *delta.Config) { c.Columns = map[string]string{"humidity": "decimal"} },
+		"cannot have the column \"EventID\"":          func(c *delta.Config) { c.Columns = map[string]string{"EventID": "string"} },
 	} {
 		c := delta.NewConfig()
 		change(c)

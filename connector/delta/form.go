@@ -124,7 +124,7 @@ func (s *Store) fits(snap *txlog.Snapshot) error {
 	if f := s.current(); f != nil && f.metadata == snap.Metadata {
 		return nil
 	}
-	if err := s.samePartitions(snap.Metadata); err != nil {
+	if err := errors.Join(s.samePartitions(snap.Metadata), s.remembers(snap.Metadata)); err != nil {
 		return err
 	}
 	f := &form{metadata: snap.Metadata,

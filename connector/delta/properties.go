@@ -1,10 +1,12 @@
 package delta
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
+	"millrace/connector"
 	"millrace/connector/delta/txlog"
 )
 
@@ -36,9 +38,27 @@ func (c *Config) properties() map[string]string {
 // checkProperties finds mistakes that would show only when the table is made.
 func (c *Config) checkProperties() (problems []error) {
 	for _, key := range slices.Sorted(maps.Keys(c.Properties)) {
-		if err := txlog.CheckProperty(key, c.Properties[key]); err != nil {
+		err := txlog.CheckProperty(key, c.Properties[key])
+		if key == propForget {
+			err = errForgets
+		}
+		if err != nil {
 			problems = append(problems, fmt.Errorf("properties: %w", err))
 		}
 	}
 	return problems
+}
+
+// propForget lets other writers drop what applications have written down of
+// their progress: a partition without events for as long would start anew.
+const propForget = "delta.setTransactionRetentionDuration"
+
+var errForgets = errors.New("with the property " + propForget + " a table forgets positions, so that events could get into it twice")
+
+// remembers refuses a table that forgets positions.
+func (s *Store) remembers(m *txlog.Metadata) error {
+	if _, ok := m.Configuration[propForget]; !ok {
+		return nil
+	}
+	return &connector.Hinted{Hint: "unset that property, or choose another serve.path", Err: fmt.Errorf("%s: %w", s.Describe(), errForgets)}
 }

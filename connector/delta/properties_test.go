@@ -83,3 +83,20 @@ func TestVacuumRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A table that may forget positions is not written to.
+func TestForgetfulTable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	changed := w.snapshot().Metadata.Clone()
+	changed.Configuration["delta.setTransactionRetentionDuration"] = "interval 1 day"
+	if _, err := w.log().Commit(t.Context(), w.snapshot(), txlog.Change{Operation: "SET TBLPROPERTIES", Metadata: changed}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Write(t.Context(), stretch(t, 0, 0, 5)); err == nil || !strings.Contains(err.Error(), "forgets positions") {
+		t.Errorf("Write: %v", err)
+	}
+	if err := open(t, w.cfg, w.env).Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "forgets positions") {
+		t.Errorf("Prepare: %v", err)
+	}
+}

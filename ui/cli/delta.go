@@ -170,7 +170,7 @@ func writeDetail(w io.Writer, d *delta.Detail) error {
 	if d.NumRows != nil {
 		line("rows", "%d", *d.NumRows)
 	}
-	line("removed", "%s not deleted yet", several(d.Tombstones, "file"))
+	line("removed", "%s within the retention", several(d.Tombstones, "file"))
 	if d.Checkpoint != nil {
 		line("checkpoint", "version %d", *d.Checkpoint)
 	}
