@@ -93,6 +93,12 @@ func (l *lexer) next() bool {
 			n = len(rest)
 		}
 		l.comment(len(strings.TrimRightFunc(rest[:n], isSpace)))
+	case strings.HasPrefix(rest, "//") && !strings.HasPrefix(rest, "//*"):
+		start := l.at
+		line, _, _ := strings.Cut(rest, "\n")
+		l.skip(len(strings.TrimSuffix(line, "\r")))
+		l.lineHas = true
+		l.report(Diagnostic{Pos: start, End: l.at, Message: "// begins no comment in this language", Expected: []string{"--"}, Suggestion: "write -- or /* */"})
 	case strings.HasPrefix(rest, "/*"):
 		l.blockComment(rest)
 	case r == '[':

@@ -14,9 +14,7 @@ func (p *parser) script(s *Script) {
 		start := p.i
 		errors := p.errors
 		ok := p.guard(func() {
-			if statement := p.statement(); statement != nil {
-				s.Statements = append(s.Statements, statement)
-			}
+			s.Statements = append(s.Statements, p.statement())
 			p.statementEnd(errors)
 		}, ";", "SELECT", "CREATE", "WITH")
 		if !ok && p.i == start {

@@ -197,6 +197,9 @@ func (p *parser) hint(expected []string) string {
 
 // hintFor says what to do instead of what other dialects of SQL have.
 func hintFor(t token) string {
+	if t.isIndex() {
+		return "an element of an array is GetArrayElement(array, " + t.text + ")"
+	}
 	switch t.upper {
 	case "ORDER":
 		return "a query's rows are in the order of time; inside OVER and TopOne an ORDER BY is possible"
@@ -349,6 +352,11 @@ func (t token) isName() bool {
 	return t.kind == nameToken || t.kind == wordToken && !reserved[t.upper]
 }
 
+// isIndex tells whether t looks like the index of an array's element.
+func (t token) isIndex() bool {
+	return t.kind == nameToken && t.quote == '[' && strings.Trim(t.text, "0123456789") == ""
+}
+
 func (t token) ident() *Ident {
 	id := &Ident{Span: t.Span, Name: t.text}
 	if t.kind == nameToken {
@@ -390,6 +398,9 @@ func (p *parser) alias(bare bool, drop func()) *Ident {
 	switch t.upper {
 	case "TIMESTAMP", "PARTITION", "MATCH_RECOGNIZE", "APPLY":
 		return nil
+	}
+	if t.isIndex() && p.i > 0 && p.tokens[p.i-1].Stop == t.Start {
+		p.wrong(t.Span, hintFor(t), "this language has no [ ] for the elements of arrays")
 	}
 	p.bare.index, p.bare.drop = p.i, drop
 	return p.take().ident()

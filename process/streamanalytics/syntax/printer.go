@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// Print returns the canonical text of a script that has no errors: one clause a
-// line, four spaces of indentation, keywords in upper case, names and comments
-// as they are. Parsing it yields the same tree, and printing that the same text.
-// Parentheses stay where the author put them and are added where a tree that no
-// text was read for needs them.
+// Print returns the canonical text of a script: one clause a line, four spaces
+// of indentation, keywords in upper case, names and comments as they are.
+// Parsing it yields the same tree, and printing that the same text. Parentheses
+// stay where the author put them and are added where a tree that no text was
+// read for needs them. Of a script with errors only what could be read is
+// printed.
 func Print(s *Script) string {
 	p := &printer{comments: s.Comments}
 	for i, statement := range s.Statements {
@@ -235,6 +236,9 @@ func (p *printer) queryBlock(q Query, closing Pos) {
 }
 
 func (p *printer) query(q Query) {
+	if q == nil {
+		return
+	}
 	p.at(q.Pos())
 	switch q := q.(type) {
 	case *Select:
