@@ -73,6 +73,8 @@ var cases = []benchCase{
 	{name: "relay-duckdb", what: "relay + dedupe into DuckDB", limits: []string{"appender-duckdb", "bare-duckdb"}, preload: true, run: relayDuckDB},
 	{name: "bare-postgres", what: "bare loop: COPY and merge", run: barePostgres},
 	{name: "relay-postgres", what: "relay + dedupe into PostgreSQL", limits: []string{"bare-postgres"}, preload: true, run: relayPostgres},
+	{name: "relay-delta", what: "relay + dedupe into a Delta table", limits: []string{"raw-kafka"}, preload: true, run: relayDelta},
+	{name: "relay-parquet", what: "relay + dedupe into Parquet files", limits: []string{"raw-kafka"}, preload: true, run: relayParquet},
 	{name: "cosmos-http", what: "bare loop: signed requests, a device's batch each", events: 300_000, run: cosmosLoop(httpUpserts)},
 	{name: "cosmos-sdk", what: "the same through the Cosmos DB SDK", limits: []string{"cosmos-http"}, events: 300_000, run: cosmosLoop(sdkUpserts)},
 	{name: "relay-cosmosdb", what: "relay into the embedded Cosmos DB", limits: []string{"cosmos-sdk"}, preload: true, events: 300_000, run: relayCosmosDB},

@@ -79,4 +79,12 @@ func relayPostgres(ctx context.Context, c *child) (measured, error) {
 	return relay(ctx, c, map[string]string{"SQL_URL": c.postgres})
 }
 
+func relayDelta(ctx context.Context, c *child) (measured, error) {
+	return relay(ctx, c, nil, "serve.kind=delta")
+}
+
+func relayParquet(ctx context.Context, c *child) (measured, error) {
+	return relay(ctx, c, nil, "serve.kind=files", "serve.format=parquet")
+}
+
 func simulatorKafka(ctx context.Context, c *child) (measured, error) { return preload(ctx, c) }
