@@ -95,11 +95,18 @@ final class Limits {
 
     private static void refused() {
         CosmosClientBuilder impatient = Account.builder().throttlingRetryOptions(new ThrottlingRetryOptions().setMaxRetryAttemptsOnThrottledRequests(0));
-        List<Double> got = create(small("refused-units", impatient), 0, 150, Limits::large);
-        long refused = got.stream().filter(d -> d == -429).count();
-        holds(refused > 0 && refused < 150, refused + " refused");
-        equal(got.stream().filter(d -> d > 0).count() + refused, 150L, "all");
-        equal(Account.count(Account.opened("refused-units")), 150 - refused, "items");
+        CosmosAsyncContainer c = small("refused-units", impatient);
+        List<Double> got = new ArrayList<>();
+        long refused = 0;
+        // On a slow machine all of a wave may be let in before the first is
+        // charged; the next one then meets the debt.
+        for (int first = 0; first < 1500 && refused == 0; first += 150) {
+            got.addAll(create(c, first, 150, Limits::large));
+            refused = got.stream().filter(d -> d == -429).count();
+        }
+        holds(refused > 0 && refused < got.size(), refused + " refused of " + got.size());
+        equal(got.stream().filter(d -> d > 0).count() + refused, (long) got.size(), "all");
+        equal(Account.count(Account.opened("refused-units")), got.size() - refused, "items");
     }
 
     private static void local() {
