@@ -371,7 +371,7 @@ func (p *parser) name(what string) *Ident {
 	switch {
 	case t.isName():
 		return p.take().ident()
-	case t.kind == wordToken && p.after(1).kind != wordToken && !p.next("SELECT") && !p.next("FROM"):
+	case t.kind == wordToken && !p.next("GROUP", "BY") && !slices.Contains(clauses, t.upper) && !p.after(1).isName():
 		// A keyword where nothing but a name makes sense.
 		p.wrong(t.Span, "write ["+t.text+"]", "expected %s, but %s is a keyword", what, quoted(t.text))
 		return p.take().ident()
