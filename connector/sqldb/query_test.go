@@ -127,7 +127,7 @@ func TestSQLServerQueriesCannotHarm(t *testing.T) {
 			for _, text := range []string{
 				"SELECT 1; DELETE FROM events", "SELECT 1 DELETE FROM events", "DELETE FROM events", "SELECT * INTO mine FROM events",
 				"SELECT 1 COMMIT DELETE FROM events", "SELECT 1 EXEC sp_who", "WITH x AS (SELECT * FROM events) DELETE FROM x", "", "DROP TABLE events",
-				"SELECT 1 --\rDELETE FROM events", "TRUNCATE TABLE events",
+				"SELECT 1 --\rDELETE FROM events", "TRUNCATE TABLE events", "SELECT 1COMMIT SELECT 2DELETE FROM events", "SELECT 1.e5DELETE FROM events",
 			} {
 				_, err := all(t.Context(), s, text)
 				if err == nil || !strings.Contains(err.Error(), "must be one statement that reads") || connector.ActionOf(err) != connector.Fail {

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"millrace/connector"
@@ -21,6 +22,8 @@ type sqlServer struct {
 	sql   statements
 	where string // host:port/database
 	db    *sql.DB
+	// opened: a connection was had, so there is a database of this name.
+	opened atomic.Bool
 }
 
 // spare is how many connections there may be beyond those of the writers: for
@@ -69,6 +72,7 @@ func (s *sqlServer) session(ctx context.Context, fn func(*sql.Conn) error) error
 	if err != nil {
 		return ended(ctx, err)
 	}
+	s.opened.Store(true)
 	err = moved(fn(conn))
 	var refused *refusedError
 	if err != nil && !errors.Is(err, errMoved) && !errors.As(err, &refused) {

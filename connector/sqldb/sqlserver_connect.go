@@ -106,7 +106,9 @@ func withoutPassword(text string, u *url.URL, params map[string]string) string {
 	}
 	for _, secret := range secrets {
 		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "***")
+			for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+				text = strings.ReplaceAll(text, form, "***")
+			}
 		}
 	}
 	return text

@@ -23,6 +23,10 @@ const (
 	numberBusy  = 51727 // an application lock was not to be had
 )
 
+// numberNoDatabase is what a login is answered whose database is not there, or
+// not yet again: a service that moves it says the same.
+const numberNoDatabase = 4060
+
 // throttled is how long Azure asks to wait when it is busy.
 const throttled = 10 * time.Second
 
@@ -37,12 +41,13 @@ var transient = map[int32]time.Duration{
 	3960: 0, // snapshot conflict
 	3935: 0, // a file stream transaction; kept for completeness of 39xx
 	// The service moves the database, or the server stops or starts.
-	4060:  0, // the database cannot be opened (yet)
-	40197: 0, // the service has failed over or is being upgraded
-	40540: 0, // the service has failed, the session was ended
-	40143: 0, // the same
-	40613: 0, // the database is not available currently
-	40020: 0, 40166: 0,
+	// The database cannot be opened, which at the first connection is final.
+	numberNoDatabase: 0,
+	40197:            0, // the service has failed over or is being upgraded
+	40540:            0, // the service has failed, the session was ended
+	40143:            0, // the same
+	40613:            0, // the database is not available currently
+	40020:            0, 40166: 0,
 	42108: 0, 42109: 0, // the SQL pool is paused, or is resuming
 	596: 0,                         // the session is being killed
 	615: 0, 921: 0, 922: 0, 926: 0, // the database is not recovered yet
@@ -110,6 +115,11 @@ func (s *sqlServer) classify(doing string, err error) error {
 		return s.classifyConnection(wrapped)
 	}
 	for _, e := range all {
+		if e.Number == numberNoDatabase && !s.opened.Load() {
+			// A database that was never open is most likely one that is not there.
+			return &connector.Hinted{Hint: "check database= in SQL_URL, and that its user may open it; a database that is just being made or moved is there a minute later",
+				Err: fmt.Errorf("SQL Server at %s does not open the database: %w", s.where, &plainError{text: e.Message, err: err})}
+		}
 		if after, ok := transient[e.Number]; ok {
 			if unavailable[e.Number] {
 				return connector.Retryable(s.unreachable(e.Message, wrapped), after)
@@ -141,7 +151,7 @@ func (s *sqlServer) classify(doing string, err error) error {
 const askingQuery = "running the query"
 
 // unavailable are the transient errors that say that nobody is there.
-var unavailable = map[int32]bool{4060: true, 40197: true, 40540: true, 40143: true, 40613: true, 42108: true, 42109: true,
+var unavailable = map[int32]bool{numberNoDatabase: true, 40197: true, 40540: true, 40143: true, 40613: true, 42108: true, 42109: true,
 	6005: true, 17142: true, 18401: true, 20: true, 64: true, 121: true, 233: true, 10053: true, 10054: true, 10060: true,
 	10061: true, 11001: true}
 
@@ -158,7 +168,7 @@ func (s *sqlServer) hint(doing string, e mssql.Error) (*connector.Hinted, bool) 
 	case 916:
 		return advice("the user in SQL_URL needs a user in the database", "SQL Server at %s refuses the database", s.where)
 	case 229, 230, 262, 297, 300, 1088, 2760, 3701, 15151, 15247:
-		return advice("the user in SQL_URL needs the right to create and write tables in the store's schema", "%s", doing)
+		return advice("the user in SQL_URL needs the right to create and write tables in the store's schema: db_ddladmin, db_datareader and db_datawriter", "%s", doing)
 	case 3906:
 		return advice("set SQL_URL to the primary; for a geo-replica use the name of the failover group", "the database %s is read-only", s.where)
 	case 208, 4902:

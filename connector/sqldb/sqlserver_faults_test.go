@@ -112,6 +112,28 @@ func TestSQLServerErrors(t *testing.T) {
 	}
 }
 
+// TestSQLServerNoDatabase: a name of a database that nobody knows ends the
+// first call, whichever it is, with a hint; nothing waits for it.
+func TestSQLServerNoDatabase(t *testing.T) {
+	t.Parallel()
+	server := tdsServer(t)
+	for _, layout := range layouts {
+		s := open(t, serverConfig(strings.Replace(server.Address(), "streaming", "steaming", 1), layout), env("", newRun()))
+		defer s.Close()
+		_, claim := s.Claim(t.Context(), "w", []int32{0})
+		_, query := s.Query(t.Context(), "SELECT 1")
+		for doing, err := range map[string]error{"Prepare": s.Prepare(t.Context()), "Claim": claim, "Query": query} {
+			var h *connector.Hinted
+			if connector.ActionOf(err) != connector.Fail || !errors.As(err, &h) || !strings.Contains(h.Hint, "database=") || !strings.Contains(err.Error(), "steaming") {
+				t.Errorf("%s, %s: %v", layout, doing, err)
+			}
+			if err != nil && (strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "Pass")) {
+				t.Errorf("%s, %s: an error of several lines, or with the password: %v", layout, doing, err)
+			}
+		}
+	}
+}
+
 // TestSQLServerWorkers: workers write at once, lose connections at random, and
 // take partitions from each other; what is stored is what the positions say.
 func TestSQLServerWorkers(t *testing.T) {

@@ -76,6 +76,13 @@ func numbered(numbers ...int32) error {
 // TestClassifySQLServer holds the table of what SQL Server's errors ask for.
 func TestClassifySQLServer(t *testing.T) {
 	s := &sqlServer{where: "h:1/d"}
+	for _, err := range []error{numbered(4060), numbered(4060, 18456)} {
+		var h *connector.Hinted
+		if err := s.classify("doing", err); connector.ActionOf(err) != connector.Fail || !errors.As(err, &h) || !strings.Contains(h.Hint, "database=") {
+			t.Errorf("a database that was never open: %v", err)
+		}
+	}
+	s.opened.Store(true)
 	const refused = connector.Action(-1)
 	for name, c := range map[string]struct {
 		err    error
@@ -233,6 +240,8 @@ func TestReadingQuery(t *testing.T) {
 		`SELECT '; DROP TABLE x', "delete", [drop]]s], N'it''s; EXEC'`:        `SELECT '; DROP TABLE x', "delete", [drop]]s], N'it''s; EXEC'`,
 		"SELECT 1 FROM a INNER MERGE JOIN b ON 1 = 1 OPTION (MERGE JOIN)":     "SELECT 1 FROM a INNER MERGE JOIN b ON 1 = 1 OPTION (MERGE JOIN)",
 		"SELECT a.x FROM a ORDER BY a.x OFFSET 5 ROWS FETCH NEXT 3 ROWS ONLY": "SELECT a.x FROM a ORDER BY a.x OFFSET 5 ROWS FETCH NEXT 3 ROWS ONLY",
+		"SELECT/**/ 1.5e-3, 0xfF, .5, 1e5 /*/ * */ FROM a WHERE b<1.":         "SELECT/**/ 1.5e-3, 0xfF, .5, 1e5 /*/ * */ FROM a WHERE b<1.",
+		"SELECT $PARTITION.f(1), N'größe', [größe] -- größe":                  "SELECT $PARTITION.f(1), N'größe', [größe] -- größe",
 		"SELECT CASE WHEN 1 = 1 THEN 2 ELSE 3 END":                            "SELECT CASE WHEN 1 = 1 THEN 2 ELSE 3 END",
 	} {
 		if got, err := readingQuery(text, own); err != nil || got != want {
@@ -250,6 +259,10 @@ func TestReadingQuery(t *testing.T) {
 		"SELECT 1 TRUNCATE TABLE events", "SELECT 1 CREATE TABLE x (a int)", "SELECT 1 ALTER TABLE x ADD a int", "SELECT 1 GRANT x TO y",
 		"SELECT 1 DECLARE @a int", "SELECT 1 IF 1=1 SELECT 2", "SELECT 1 WHILE 1=1 SELECT 2", "SELECT 1 USE master", "SELECT 1 ENABLE TRIGGER x ON y",
 		"SELECT 1 --\rDELETE FROM events", "SELECT 1 --\u2028DELETE FROM events", "SELECT 1 /* /* */ ' */ DELETE FROM events SELECT ''",
+		"SELECT 1DELETE FROM events", "SELECT 1COMMIT SELECT 2", "SELECT 1.e5DROP TABLE x", "SELECT 1.eDROP TABLE x", "SELECT .5e1DROP TABLE x", "SELECT 1.5EXEC sp_who",
+		"SELECT 1e+5DROP TABLE x", "SELECT 0x1ROLLBACK", "SELECT 1eCOMMIT", "SELECT 1_COMMIT", "SELECT $COMMIT", "SELECT $1COMMIT", "SELECT 1\u00a0COMMIT",
+		"SELECT 1 MERGE [JOIN] USING x ON 1=1", "SELECT 1 \uff24\uff25\uff2c\uff25\uff34\uff25 FROM x", "SELECT 1 /* /*/ + ' */ */ COMMIT DELETE FROM events --'", "SELECT 1 /*/*/ + ' */ */ COMMIT --'", "SELECT 1 DEL\u200bETE FROM x", "SELECT 1 \u212aILL 5",
+		"SELECT 1 END CONVERSATION 'x'", "SELECT 1 AS a RENAME OBJECT events TO x", "SELECT 0xA\\\nDE",
 		"SELECT '", "SELECT [", `SELECT "`, "SELECT 1 /* ", "SELECT 'a''", "SELECT {fn now()}", "SELECT \x00 1", "SELECT '\xff'",
 	} {
 		if got, err := readingQuery(text, own); err == nil || !errors.Is(err, errServerReads) || strings.Contains(err.Error(), "\n") {
@@ -266,6 +279,7 @@ func TestReadingQuery(t *testing.T) {
 // did not write, too, or nothing that it can parse at all.
 func FuzzReadingQuery(f *testing.F) {
 	for _, text := range []string{"SELECT 1", "WITH a AS (SELECT 1 AS x) SELECT * FROM a", "SELECT 1 DELETE FROM events", "SELECT 'a''b' /* c */ -- d",
+		"SELECT 1DELETE FROM x", "SELECT 1.5e-3, 0xfF, .5 FROM events WHERE a<1.", "SELECT 1.eCOMMIT", "SELECT $1, $partition.f(1)", "SELECT 1 MERGE [JOIN] USING x ON 1=1",
 		"SELECT [a]]b] FROM \"x\"\"y\"; ", "SELECT 1; DROP TABLE x", "SELECT N'x' UNION ALL SELECT 2 ORDER BY 1"} {
 		f.Add(text)
 	}

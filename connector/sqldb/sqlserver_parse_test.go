@@ -85,8 +85,8 @@ var serverForms = map[string]string{
 	"sqlserver.columnstore write": "PredicateSet PredicateSet DeclareVariable DeclareVariable BeginTransaction Update If SetVariable Insert " +
 		"SetVariable CommitTransaction Select",
 	"sqlserver.rowstore claim":    "PredicateSet PredicateSet DeclareVariable BeginTransaction Execute If Insert Update CommitTransaction",
-	"sqlserver.rowstore probe":    "PredicateSet PredicateSet DeclareVariable BeginTransaction SetVariable Merge RollbackTransaction",
-	"sqlserver.columnstore probe": "PredicateSet PredicateSet DeclareVariable BeginTransaction SetVariable Insert RollbackTransaction",
+	"sqlserver.rowstore probe":    "PredicateSet PredicateSet SetTransactionIsolationLevel DeclareVariable BeginTransaction SetVariable Merge RollbackTransaction SetTransactionIsolationLevel",
+	"sqlserver.columnstore probe": "PredicateSet PredicateSet SetTransactionIsolationLevel DeclareVariable BeginTransaction SetVariable Insert RollbackTransaction SetTransactionIsolationLevel",
 	"sqlserver.warehouse advance": "Update",
 	"sqlserver.warehouse merge":   "Insert",
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,9 +16,9 @@ import (
 
 // acting are the reserved words of statements that are no queries, and those
 // with which a query reaches beyond the database.
-var acting = wordSet(`ADD ALTER AUTHORIZATION BACKUP BEGIN BREAK BULK CHECKPOINT CLOSE COMMIT CONTINUE CREATE DBCC DEALLOCATE
+var acting = wordSet(`ADD ALTER AUTHORIZATION BACKUP BEGIN BREAK BULK CHECKPOINT CLOSE COMMIT CONTINUE CONVERSATION CREATE DBCC DEALLOCATE
 	DECLARE DELETE DENY DISK DROP DUMP EXEC EXECUTE EXIT FILE GOTO GRANT IF INSERT INTO KILL LINENO LOAD MERGE OPEN OPENDATASOURCE
-	OPENQUERY OPENROWSET PRINT PROC PROCEDURE RAISERROR READTEXT RECONFIGURE REPLICATION RESTORE RETURN REVERT REVOKE ROLLBACK SAVE
+	OPENQUERY OPENROWSET PRINT PROC PROCEDURE RAISERROR READTEXT RECONFIGURE RENAME REPLICATION RESTORE RETURN REVERT REVOKE ROLLBACK SAVE
 	SECURITYAUDIT SET SETUSER SHUTDOWN TRAN TRANSACTION TRIGGER TRUNCATE UPDATE UPDATETEXT USE WAITFOR WHILE WRITETEXT THROW`)
 
 func wordSet(text string) map[string]bool {
@@ -50,7 +49,7 @@ func readingQuery(text string, n names) (string, error) {
 	events := false
 	for i, w := range words {
 		next := ""
-		if i+1 < len(words) {
+		if i+1 < len(words) && !words[i+1].quoted { // MERGE [JOIN] is a statement
 			next = words[i+1].upper
 		}
 		switch {
@@ -89,7 +88,8 @@ type word struct {
 
 // queryWords finds the words of a text outside of strings and comments. It
 // knows T-SQL's quotes ('...', "...", [...], each with its closing sign
-// doubled inside) and comments, and refuses what it cannot be sure of.
+// doubled inside), comments and numbers, and refuses what it cannot be sure
+// of: outside of quotes and comments that is everything beyond ASCII.
 func queryWords(text string) ([]word, error) {
 	if !utf8.ValidString(text) {
 		return nil, refuse("it is not valid UTF-8")
@@ -99,25 +99,19 @@ func queryWords(text string) ([]word, error) {
 	for i := 0; i < len(text); {
 		c, n := utf8.DecodeRuneInString(text[i:])
 		rest := text[i:]
-		switch {
-		case strings.HasPrefix(rest, "--"):
-			end, err := lineComment(rest)
-			if err != nil {
-				return nil, err
-			}
+		if end, err := comment(rest); err != nil {
+			return nil, err
+		} else if end > 0 {
 			i += end
 			continue
-		case strings.HasPrefix(rest, "/*"):
-			end := strings.Index(rest[2:], "*/")
-			if end < 0 || strings.Contains(rest[2:2+end], "/*") {
-				return nil, refuse("a comment in it has no end, or holds another one")
-			}
-			i += end + 4
-			continue
-		case unicode.IsSpace(c):
+		}
+		switch {
+		case c >= utf8.RuneSelf:
+			return nil, refuse("%q in it is outside of quotes; put a name that holds it in [ ]", c)
+		case c == ' ' || c >= '\t' && c <= '\r':
 			i += n
 			continue
-		case unicode.IsControl(c):
+		case c < ' ' || c == 0x7f:
 			return nil, refuse("it holds a control character")
 		}
 		if ended {
@@ -137,18 +131,25 @@ func queryWords(text string) ([]word, error) {
 		case c == ';':
 			ended = true
 			i++
-		case c == '{':
-			return nil, refuse("braces are not part of one")
-		case wordRune(c):
-			end := i
-			for end < len(text) {
-				c, n := utf8.DecodeRuneInString(text[end:])
-				if !wordRune(c) {
-					break
-				}
-				end += n
+		case c == '{' || c == '\\':
+			return nil, refuse("%q is not part of one", c)
+		case digit(text[i]) || c == '.' && i+1 < len(text) && digit(text[i+1]):
+			end, err := numberLength(rest)
+			if err != nil {
+				return nil, err
 			}
-			words = append(words, word{upper: strings.ToUpper(text[i:end]), start: i, end: end})
+			words = append(words, word{upper: rest[:end], start: i, end: i + end})
+			i += end
+		case wordByte(text[i]):
+			end := i
+			for end < len(text) && wordByte(text[end]) {
+				end++
+			}
+			w := word{upper: strings.ToUpper(text[i:end]), start: i, end: end}
+			if c == '$' && !dollars[w.upper] {
+				return nil, refuse("%s is not known", text[i:end])
+			}
+			words = append(words, w)
 			i = end
 		default:
 			if len(words) == 0 {
@@ -164,9 +165,67 @@ func queryWords(text string) ([]word, error) {
 	return words, nil
 }
 
-// wordRune tells what names and keywords are made of; numbers fall among them.
-func wordRune(c rune) bool {
-	return c == '_' || c == '@' || c == '#' || c == '$' || unicode.IsLetter(c) || unicode.IsDigit(c) || unicode.IsMark(c)
+// dollars are the words that begin with a dollar sign. Amounts of money do so
+// too, and $DELETE is one of them and a statement.
+var dollars = wordSet("$ACTION $IDENTITY $PARTITION $ROWGUID")
+
+// wordByte tells what names and keywords are made of.
+func wordByte(c byte) bool {
+	return c == '_' || c == '@' || c == '#' || c == '$' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || digit(c)
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
+
+// numberLength returns the length of the number that text begins with. T-SQL wants
+// nothing between a number and the next word: SELECT 1DELETE FROM x is two
+// statements, and so is SELECT 1.e5DELETE FROM x. What may be read like that
+// is refused.
+func numberLength(text string) (int, error) {
+	i := 0
+	skip := func(digits string) {
+		for i < len(text) && strings.IndexByte(digits, text[i]) >= 0 {
+			i++
+		}
+	}
+	const decimal = "0123456789"
+	if len(text) > 1 && text[0] == '0' && text[1]|0x20 == 'x' {
+		i = 2
+		skip(decimal + "abcdefABCDEF")
+	} else {
+		skip(decimal)
+		if i < len(text) && text[i] == '.' {
+			i++
+			skip(decimal)
+		}
+		if i < len(text) && text[i]|0x20 == 'e' {
+			i++
+			if i < len(text) && (text[i] == '+' || text[i] == '-') {
+				i++
+			}
+			skip(decimal)
+		}
+	}
+	if i < len(text) && (wordByte(text[i]) || text[i] >= utf8.RuneSelf) {
+		return 0, refuse("the number %s in it runs into a word; put a space between them", text[:i])
+	}
+	return i, nil
+}
+
+// comment returns the length of the comment that text begins with, 0 if it
+// begins with something else.
+func comment(text string) (int, error) {
+	switch {
+	case strings.HasPrefix(text, "--"):
+		return lineComment(text)
+	case strings.HasPrefix(text, "/*"):
+		end := strings.Index(text[2:], "*/")
+		// With the asterisk: in /* /*/ the last three open a second comment.
+		if end < 0 || strings.Contains(text[2:2+end+1], "/*") {
+			return 0, refuse("a comment in it has no end, or holds another one")
+		}
+		return end + 4, nil
+	}
+	return 0, nil
 }
 
 // lineComment returns the length of the comment that text begins with. Where

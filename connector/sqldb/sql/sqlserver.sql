@@ -251,14 +251,20 @@ COMMIT TRANSACTION;
 SELECT @stored AS stored, @storedAt AS storedAt
 
 -- name: probe
--- Does the table refuse a staged row? The merge is always rolled back.
+-- Does the table refuse a staged row? The merge is always rolled back. It does
+-- not hold the positions, and the partition may have another owner meanwhile:
+-- with READ_COMMITTED_SNAPSHOT, Azure's default, the merge would not see that
+-- owner's rows, run into its keys (2627), and a good event would look like one
+-- that the table refuses. SERIALIZABLE waits for them and sees them.
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
+SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;
 DECLARE @storedAt datetime2(6);
 BEGIN TRANSACTION;
 SET @storedAt = SYSUTCDATETIME();
 {{- template "merge" .}}
-ROLLBACK TRANSACTION
+ROLLBACK TRANSACTION;
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED
 
 -- name: count
 -- After an unknown outcome: which of the staged rows are there, from this very
