@@ -19,7 +19,7 @@
 // events are in the table.
 //
 // Names are never quoted, and may only hold letters, digits and underscores.
-// So `SELECT deviceId, avg(value) FROM events GROUP BY 1` works in every
+// So `SELECT deviceId, avg(value) FROM events GROUP BY deviceId` works in every
 // dialect: DuckDB compares names without regard to case and shows them as they
 // were created; PostgreSQL folds them to lower case, where result columns
 // come back as deviceid; in SQL Server the collation of the database decides,
