@@ -21,6 +21,9 @@ var acting = wordSet(`ADD ALTER AUTHORIZATION BACKUP BEGIN BREAK BULK CHECKPOINT
 	OPENQUERY OPENROWSET PRINT PROC PROCEDURE RAISERROR READTEXT RECONFIGURE RENAME REPLICATION RESTORE RETURN REVERT REVOKE ROLLBACK SAVE
 	SECURITYAUDIT SET SETUSER SHUTDOWN TRAN TRANSACTION TRIGGER TRUNCATE UPDATE UPDATETEXT USE WAITFOR WHILE WRITETEXT THROW`)
 
+// joining are the words after which a SELECT goes on with the one before it.
+var joining = wordSet("UNION ALL EXCEPT INTERSECT")
+
 func wordSet(text string) map[string]bool {
 	set := make(map[string]bool)
 	for _, w := range strings.Fields(text) {
@@ -46,7 +49,7 @@ func readingQuery(text string, n names) (string, error) {
 	if len(words) == 0 {
 		return "", refuse("there is none")
 	}
-	events := false
+	events, selects := false, 0
 	for i, w := range words {
 		next := ""
 		if i+1 < len(words) && !words[i+1].quoted { // MERGE [JOIN] is a statement
@@ -58,6 +61,10 @@ func readingQuery(text string, n names) (string, error) {
 		case w.quoted:
 		case w.upper == "MERGE" && (next == "JOIN" || next == "UNION"):
 			// A hint, how to join.
+		case w.upper == "SELECT" && w.depth == 0 && (i == 0 || !joining[words[i-1].upper]):
+			if selects++; selects > 1 {
+				return "", refuse("there are several")
+			}
 		case acting[w.upper]:
 			return "", refuse("%s is not part of one", w.upper)
 		case w.upper == "NEXT" && next == "VALUE":
@@ -84,6 +91,8 @@ type word struct {
 	upper      string
 	start, end int
 	quoted     bool
+	// depth is the number of parentheses around it.
+	depth int
 }
 
 // queryWords finds the words of a text outside of strings and comments. It
@@ -95,7 +104,7 @@ func queryWords(text string) ([]word, error) {
 		return nil, refuse("it is not valid UTF-8")
 	}
 	var words []word
-	ended := false
+	ended, depth := false, 0
 	for i := 0; i < len(text); {
 		c, n := utf8.DecodeRuneInString(text[i:])
 		rest := text[i:]
@@ -145,7 +154,7 @@ func queryWords(text string) ([]word, error) {
 			for end < len(text) && wordByte(text[end]) {
 				end++
 			}
-			w := word{upper: strings.ToUpper(text[i:end]), start: i, end: end}
+			w := word{upper: strings.ToUpper(text[i:end]), start: i, end: end, depth: depth}
 			if c == '$' && !dollars[w.upper] {
 				return nil, refuse("%s is not known", text[i:end])
 			}
@@ -159,11 +168,20 @@ func queryWords(text string) ([]word, error) {
 				}
 				return nil, refuse("it begins with a parenthesis, which T-SQL may take for something else")
 			}
+			if depth += parenthesis[c]; depth < 0 {
+				return nil, refuse("its parentheses do not match")
+			}
 			i += n
 		}
 	}
+	if depth != 0 {
+		return nil, refuse("its parentheses do not match")
+	}
 	return words, nil
 }
+
+// parenthesis is what a character adds to the depth.
+var parenthesis = map[rune]int{'(': 1, ')': -1}
 
 // dollars are the words that begin with a dollar sign. Amounts of money do so
 // too, and $DELETE is one of them and a statement.
