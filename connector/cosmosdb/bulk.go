@@ -3,8 +3,10 @@ package cosmosdb
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"millrace/record"
@@ -19,6 +21,14 @@ import (
 // a thousand devices a transactional batch holds the few events that one device
 // has sent in half a second, a bulk request a hundred: what a request costs
 // besides its events, here and in the service, is then next to nothing.
+//
+// The events of a key are stored in their order nevertheless. A bulk request
+// tells the service to stop at the first operation that fails (the others send
+// it to go on), a lane has one request under way, and what is left of that goes
+// before anything else of the lane. Where the service has gone on after all, the
+// later events of the key are sent again as well. And a lane that gives up has
+// stored nothing after the event it failed at: whoever repeats the write stamps
+// all of it anew, from its beginning.
 
 // bulkHead is the JSON before a document of a bulk request: the partition key
 // is an array as JSON text, in a string.
@@ -89,8 +99,9 @@ type attempt struct {
 	rejected                           []int32 // results that the service never takes
 	refusal                            error   // why
 	charge                             float64
-	// left are the results to send again.
-	left  []int32
+	// left are the results to send again, and held their keys.
+	left, held []int32
+
 	busy  bool // some were throttled
 	wait  time.Duration
 	moved bool // some lie in other ranges by now
@@ -103,8 +114,8 @@ type attempt struct {
 }
 
 // sendBulk sends a bulk request until all of its events are stored, or until one
-// fails for good. What the service throttles, or fails at in passing, is sent
-// again alone; so an event can be stored after later ones of its device.
+// fails for good: from the first on that the service throttles or fails at in
+// passing. What it never takes, and what is there already, is passed over.
 func (b *burst) sendBulk(ctx context.Context, r *request) error {
 	s := b.s
 	for n, throttles := 1, 0; len(r.items) > 1; {
@@ -127,6 +138,7 @@ func (b *burst) sendBulk(ctx context.Context, r *request) error {
 			s.account.answered()
 			s.tookBulk.Store(true)
 			r.keep(b, a.left)
+			n = 1 // it is another event now that fails
 		}
 		switch {
 		case len(a.left) == 0:
@@ -148,6 +160,7 @@ func (b *burst) sendBulk(ctx context.Context, r *request) error {
 			if err := b.pause(ctx, jittered(a.wait, throttles)); err != nil {
 				return err
 			}
+		case a.err == nil: // it stopped at what is passed over
 		case n < tries && (s.account.reached.Load() || answerOf(a.err) != nil):
 			n++
 			if err := b.pause(ctx, backoff(n)); err != nil {
@@ -210,25 +223,35 @@ func (a *attempt) read(body []byte, r *request) {
 		n++
 		return true
 	})
-	if ok && n == len(r.items) {
+	err := errors.New("no operation of a bulk request was tried")
+	switch {
+	case !ok || n != len(r.items):
+		err = fmt.Errorf("the answer to a bulk request of %d operations has %d outcomes", len(r.items), n)
+	case a.err != nil || a.fatal != nil || a.busy || a.moved || len(a.left) < n:
 		return
 	}
 	*a = attempt{charge: a.charge}
-	a.failed(r, fmt.Errorf("the answer to a bulk request of %d operations has %d outcomes", len(r.items), n))
+	a.failed(r, err)
+}
+
+// leave has a result sent again, and whatever follows it of its key.
+func (a *attempt) leave(it *item) {
+	a.left, a.held = append(a.left, it.result), append(a.held, it.key)
 }
 
 // take notes what has become of one operation.
 func (a *attempt) take(it *item, n int, o *outcome) {
+	there := o.status/100 == 2 || o.status == http.StatusConflict
 	switch {
+	case o.status == http.StatusFailedDependency, there && slices.Contains(a.held, it.key):
+		a.leave(it)
+		return
 	case o.status/100 == 2:
 		a.bytes += it.end - it.start
 		a.stored++
 		if o.status == http.StatusOK {
 			a.replaced++
 		}
-		return
-	case o.status == http.StatusFailedDependency:
-		a.left = append(a.left, it.result)
 		return
 	}
 	err := &operationError{n, o.status, o.sub}
@@ -248,7 +271,7 @@ func (a *attempt) take(it *item, n int, o *outcome) {
 	default:
 		a.fatal = err
 	}
-	a.left = append(a.left, it.result)
+	a.leave(it)
 }
 
 // settle counts what an attempt has brought about.

@@ -3,6 +3,8 @@ package cosmosdb
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -106,20 +108,26 @@ func TestSeen(t *testing.T) {
 	}
 }
 
-// TestAttempt reads answers to bulk requests.
+// TestAttempt reads answers to bulk requests. The first and the third event are
+// of one key.
 func TestAttempt(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		`[{"statusCode":201},{"statusCode":200},{"statusCode":201}]`:                            "3 1 0 [] [] false 0s false false",
+		`[{"statusCode":201},{"statusCode":429,"retryAfterMilliseconds":7},{"statusCode":424}]`: "1 0 0 [] [1 2] true 7ms false false",
 		`[{"statusCode":429,"retryAfterMilliseconds":7},{"statusCode":201},{"statusCode":429}]`: "1 0 0 [] [0 2] true 7ms false false",
+		`[{"statusCode":429},{"statusCode":201},{"statusCode":201}]`:                            "1 0 0 [] [0 2] true 0s false false",
+		`[{"statusCode":449},{"statusCode":409},{"statusCode":409}]`:                            "0 0 1 [] [0 2] false 0s false true",
 		`[{"statusCode":409},{"statusCode":400},{"statusCode":424}]`:                            "0 0 1 [1] [2] false 0s false false",
+		`[{"statusCode":400},{"statusCode":424},{"statusCode":424}]`:                            "0 0 0 [0] [1 2] false 0s false false",
+		`[{"statusCode":424},{"statusCode":424},{"statusCode":424}]`:                            "0 0 0 [] [0 1 2] false 0s false true",
 		`[{"statusCode":410,"subStatusCode":1002},{"statusCode":201},{"statusCode":449}]`:       "1 0 0 [] [0 2] false 0s true true",
 		`[{"statusCode":201},{"statusCode":403,"subStatusCode":1014},{"statusCode":201}]`:       "2 0 0 [] [1] false 0s false false fatal",
 		`[{"statusCode":201}]`: "0 0 0 [] [0 1 2] false 0s false true",
 		`nonsense`:             "0 0 0 [] [0 1 2] false 0s false true",
 		``:                     "0 0 0 [] [0 1 2] false 0s false true",
 	} {
-		r := &request{items: []item{{result: 0}, {result: 1}, {result: 2}}}
+		r := &request{items: []item{{result: 0, key: 7}, {result: 1, key: 3}, {result: 2, key: 7}}}
 		var a attempt
 		a.read([]byte(body), r)
 		got := fmt.Sprint(a.stored, a.replaced, a.conflicts, a.rejected, a.left, a.busy, a.wait, a.moved, a.err != nil)
@@ -136,6 +144,19 @@ func TestAttempt(t *testing.T) {
 // looks at what is written.
 func bulkWorld(t *testing.T, see func(http.ResponseWriter, *http.Request) (answered bool)) *Store {
 	t.Helper()
+	return bulkWorldBehind(t, func(proxy http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/docs") || !see(w, r) {
+				proxy.ServeHTTP(w, r)
+			}
+		})
+	})
+}
+
+// bulkWorldBehind is a store over a stand-in of five ranges, which it reaches
+// through what before makes.
+func bulkWorldBehind(t *testing.T, before func(http.Handler) http.Handler) *Store {
+	t.Helper()
 	server, err := local.Start(t.Context(), local.Options{DataDir: t.TempDir(), Throughput: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -150,11 +171,8 @@ func bulkWorld(t *testing.T, see func(http.ResponseWriter, *http.Request) (answe
 		t.Fatal(err)
 	}
 	proxy := httputil.NewSingleHostReverseProxy(target)
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/docs") || !see(w, r) {
-			proxy.ServeHTTP(w, r)
-		}
-	}))
+	proxy.ErrorLog = log.New(io.Discard, "", 0)
+	front := httptest.NewServer(before(proxy))
 	t.Cleanup(front.Close)
 	c := NewConfig()
 	c.ConnectionString = "AccountEndpoint=" + front.URL + "/;AccountKey=" + local.WellKnownKey + ";"

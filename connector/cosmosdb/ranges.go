@@ -42,7 +42,7 @@ func newRangeMap(ranges []keyRange) (*rangeMap, error) {
 			headerPartitionKey: nil,
 			headerBatchAtomic:  {"False"},
 			headerBatchOrdered: nil,
-			headerBatchGoOn:    {"True"},
+			headerBatchGoOn:    {"False"},
 		})
 	}
 	return m, nil

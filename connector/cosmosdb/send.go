@@ -30,8 +30,9 @@ type request struct {
 // item is one document of a request.
 type item struct {
 	result     int32
-	start, end int // of the document in buf
-	stamp      int // of its storedAt
+	key        int32 // of the burst
+	start, end int   // of the document in buf
+	stamp      int   // of its storedAt
 }
 
 // The JSON around the documents of a batch.
@@ -80,7 +81,7 @@ func (r *request) add(b *burst, result int32) {
 	} else {
 		r.buf = append(r.buf, batchItemHead...)
 	}
-	it := item{result: result, start: len(r.buf)}
+	it := item{result: result, key: b.of[result], start: len(r.buf)}
 	r.buf, it.stamp = appendDocument(r.buf, &b.results[result])
 	it.end = len(r.buf)
 	r.items = append(r.items, it)

@@ -19,28 +19,27 @@ type bulkAnswer struct {
 	charge  float64
 }
 
-// bulk does the operations of a bulk request, each for itself, in their order.
+// bulk does the operations of a bulk request, each for itself, in their order,
+// to the first that fails unless the client says to continue then.
 func (c *call) bulk(m *batchMemory) error {
 	only, limited, err := c.headerRange()
 	if err != nil {
 		return err
 	}
 	answers := make([]bulkAnswer, len(m.parsed))
+	goOn := c.in.batchContinueOnError
 	failed := c.prepareBulk(m, answers, only, limited)
-	for from := 0; from < len(m.keyed); {
+	for from := 0; from < len(m.keyed) && (goOn || m.where[from] < failed); {
 		to, most := from+1, c.coll.budget.step()
-		for c.in.batchContinueOnError && to < len(m.keyed) && to-from < most && m.ranges[to] == m.ranges[from] {
+		for to < len(m.keyed) && to-from < most && m.ranges[to] == m.ranges[from] && (goOn || m.where[to] < failed) {
 			to++
 		}
-		if !c.in.batchContinueOnError && failed <= m.where[from] {
-			break
-		}
-		ok, err := c.bulkStep(m, answers, from, to)
+		first, err := c.bulkStep(m, answers, from, to)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			failed = min(failed, m.where[from])
+		if first < to {
+			failed = min(failed, m.where[first])
 		}
 		from = to
 	}
@@ -49,7 +48,7 @@ func (c *call) bulk(m *batchMemory) error {
 	for i := range answers {
 		a := &answers[i]
 		switch {
-		case !c.in.batchContinueOnError && i > failed:
+		case !goOn && i > failed:
 			c.appendFailed(i, failedDependency(), 0)
 		case a.refused != nil:
 			c.appendFailed(i, a.refused, a.charge)
@@ -119,36 +118,49 @@ func (c *call) bulkKey(text string) (partition.Key, error) {
 	return key, nil
 }
 
-// bulkStep does some operations of one range and tells whether all went well.
-func (c *call) bulkStep(m *batchMemory, answers []bulkAnswer, from, to int) (ok bool, err error) {
+// bulkStep does some operations of one range and returns the first that failed,
+// or to.
+func (c *call) bulkStep(m *batchMemory, answers []bulkAnswer, from, to int) (first int, err error) {
 	rangeID := m.ranges[from]
+	apply := c.items().ApplyEach
+	if !c.in.batchContinueOnError {
+		apply = c.items().ApplyUntil
+	}
 	if err := c.admit(rangeID); err != nil {
 		f := asFailure(err)
 		if f == nil {
-			return false, err
+			return from, err
+		}
+		if !c.in.batchContinueOnError {
+			to = from + 1 // the others depended on it
 		}
 		for _, i := range m.where[from:to] {
 			answers[i].refused = f
 		}
 		c.coll.stats.throttled.Add(int64(to - from - 1)) // one was counted
-		return false, nil
+		return from, nil
 	}
-	results, err := c.items().ApplyEach(c.ctx, m.keyed[from:to])
+	results, err := apply(c.ctx, m.keyed[from:to])
 	if err != nil {
-		return false, c.storeError(err)
+		return from, c.storeError(err)
 	}
 	total := 0.0
-	ok = true
+	first = to
 	for j := range results {
+		if results[j].Status == store.FailedDependency {
+			break
+		}
 		i := m.where[from+j]
 		charge := c.price(m.parsed[i].kind, &results[j])
 		answers[i] = bulkAnswer{result: results[j], charge: charge}
 		total += charge
-		ok = ok && results[j].Status.Done()
+		if !results[j].Status.Done() {
+			first = min(first, from+j)
+		}
 	}
 	c.spend(rangeID, total)
 	c.session(rangeID, c.items().LSN(rangeID))
-	return ok, nil
+	return first, nil
 }
 
 // rangeGone tells a client that its picture of the physical ranges is not ours.

@@ -33,7 +33,7 @@ func (c *Container) Apply(ctx context.Context, key partition.Key, ops []Op) ([]O
 		w.epks, w.ops = append(w.epks, key.Raw()), append(w.ops, &ops[i])
 	}
 	results := make([]OpResult, len(ops))
-	if err := c.run(c.ranges[c.RangeOf(key)], w, w.order, results, true); err != nil {
+	if err := c.run(c.ranges[c.RangeOf(key)], w, w.order, results, undo); err != nil {
 		return nil, err
 	}
 	return results, w.wait()
@@ -70,9 +70,40 @@ func (c *Container) ApplyEach(ctx context.Context, ops []KeyedOp) ([]OpResult, e
 				places[j] = -1
 			}
 		}
-		if err := c.run(c.ranges[place], w, same, results, false); err != nil {
+		if err := c.run(c.ranges[place], w, same, results, goOn); err != nil {
 			return nil, errors.Join(err, w.wait())
 		}
+	}
+	return results, w.wait()
+}
+
+// ApplyUntil does operations on items of one physical range each on its own and
+// in order, up to the first that fails: those after it are not done and say
+// FailedDependency. Results and errors are as of Apply.
+func (c *Container) ApplyUntil(ctx context.Context, ops []KeyedOp) ([]OpResult, error) {
+	if err := c.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer c.s.release()
+	w := newWork(len(ops))
+	defer w.free()
+	place := 0
+	for i := range ops {
+		if !ops[i].Key.Complete() {
+			return nil, fmt.Errorf("an operation on an item needs the whole partition key: %w", partition.ErrMismatch)
+		}
+		at := c.RangeOf(ops[i].Key)
+		if i == 0 {
+			place = at
+		}
+		if at != place {
+			return nil, fmt.Errorf("operations on several physical ranges: %w", partition.ErrMismatch)
+		}
+		w.epks, w.ops = append(w.epks, ops[i].Key.Raw()), append(w.ops, &ops[i].Op)
+	}
+	results := make([]OpResult, len(ops))
+	if err := c.run(c.ranges[place], w, w.order, results, stop); err != nil {
+		return nil, err
 	}
 	return results, w.wait()
 }
@@ -177,9 +208,18 @@ func (w *work) prepare(set *settings, which []int) {
 	}
 }
 
+// failing is what an operation that fails does to the others of a run.
+type failing uint8
+
+const (
+	goOn failing = iota // nothing
+	stop                // those after it are not done
+	undo                // none is done
+)
+
 // run does some of the operations, all of one range, and leaves the batch in
 // w.pending.
-func (c *Container) run(r *physical, w *work, which []int, results []OpResult, atomic bool) error {
+func (c *Container) run(r *physical, w *work, which []int, results []OpResult, then failing) error {
 	set := c.settings.Load()
 	w.prepare(set, which)
 	r.mu.Lock()
@@ -196,11 +236,18 @@ func (c *Container) run(r *physical, w *work, which []int, results []OpResult, a
 	if err := t.lookUp(which); err != nil {
 		return errors.Join(err, t.batch.Close())
 	}
-	for _, i := range which {
+	for n, i := range which {
 		if err := t.do(w.ops[i], &w.drafts[i], w.epks[i], &results[i]); err != nil {
 			return errors.Join(err, t.batch.Close())
 		}
-		if s := results[i].Status; atomic && !s.Done() && s != NotModified {
+		switch s := results[i].Status; {
+		case then == goOn || s.Done():
+		case then == stop:
+			for _, j := range which[n+1:] {
+				results[j] = OpResult{Status: FailedDependency}
+			}
+			return t.commit()
+		case s != NotModified:
 			failed := results[i]
 			for j := range results {
 				results[j] = OpResult{Status: FailedDependency}

@@ -46,7 +46,7 @@ func TestFeedWaitsForWhatHidesOthers(t *testing.T) {
 	defer work.free()
 	work.epks, work.ops = append(work.epks, w.key("p").Raw()), append(work.ops, &op)
 	// It is applied, but nobody has waited for the log.
-	if err := w.c.run(w.c.ranges[0], work, work.order, make([]OpResult, 1), true); err != nil {
+	if err := w.c.run(w.c.ranges[0], work, work.order, make([]OpResult, 1), undo); err != nil {
 		t.Fatal(err)
 	}
 	changes, next, err := w.c.Changes(t.Context(), ChangeRequest{})
