@@ -3,6 +3,7 @@ package local_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -208,6 +209,22 @@ func TestBulk(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	w.raw(t, "GET", "/dbs/db/colls/c/docs/z", "", pkHeader, `["p"]`).want(t, 404, "")
+	// What comes before the failure is, whether that is found by reading the
+	// request or by doing it.
+	for wrong, want := range map[string]string{
+		`{"operationType":"Create","partitionKey":"[\"q\"]","resourceBody":{"id":"y","pk":"other"}}`: "201 201 400 424 424",
+		`{"operationType":"Read","partitionKey":"[\"q\"]","id":"missing"}`:                           "200 200 404 424 424",
+	} {
+		a, ops = w.bulk(t, "0", `[{"operationType":"Upsert","partitionKey":"[\"p\"]","resourceBody":{"id":"y1","pk":"p"}},
+			{"operationType":"Upsert","partitionKey":"[\"q\"]","resourceBody":{"id":"y2","pk":"q"}},`+wrong+`,
+			{"operationType":"Upsert","partitionKey":"[\"p\"]","resourceBody":{"id":"y3","pk":"p"}},
+			{"operationType":"Delete","partitionKey":"[\"p\"]","id":"missing"}]`, "x-ms-cosmos-batch-continue-on-error", "False")
+		if a.status != 207 || statuses(ops) != want {
+			t.Errorf("%d %s, want %s", a.status, a.body, want)
+		}
+	}
+	w.raw(t, "GET", "/dbs/db/colls/c/docs/y1", "", pkHeader, `["p"]`).want(t, 200, "")
+	w.raw(t, "GET", "/dbs/db/colls/c/docs/y3", "", pkHeader, `["p"]`).want(t, 404, "")
 }
 
 // A session token names a range once, however many commits a request takes.
@@ -245,23 +262,43 @@ func TestBulkGoesToOneRange(t *testing.T) {
 	a.want(t, 410, "1002")
 }
 
+// hundred is a bulk request of so many upserts.
+func hundred() string {
+	ops := make([]string, 100)
+	for i := range ops {
+		ops[i] = fmt.Sprintf(`{"operationType":"Upsert","partitionKey":"[\"p\"]","resourceBody":{"id":"%d","pk":"p","x":1}}`, i)
+	}
+	return "[" + strings.Join(ops, ",") + "]"
+}
+
+// TestBulkThrottlesTheRest: told to stop at a failure, the service refuses one
+// operation, and the others depend on that.
+func TestBulkThrottlesTheRest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *local.Options) { o.Throughput, o.Now = 0, newStandingClock().now })
+	w.container(t, "c", shape{ru: 400})
+	said := regexp.MustCompile(`^(20[01] )*429( 424)*$`)
+	for range 20 {
+		a, ops := w.bulk(t, "0", hundred(), "x-ms-cosmos-batch-continue-on-error", "False")
+		if got := statuses(ops); strings.Contains(got, "429") {
+			if a.status != 207 || !said.MatchString(got) {
+				t.Errorf("%d %s", a.status, got)
+			}
+			return
+		}
+	}
+	t.Error("nothing is throttled")
+}
+
 func TestBulkThrottlesEachOperation(t *testing.T) {
 	t.Parallel()
 	clock := newStandingClock()
 	w := newWorld(t, func(o *local.Options) { o.Throughput, o.Now = 0, clock.now })
 	w.container(t, "c", shape{ru: 400})
-	var b strings.Builder
-	b.WriteByte('[')
-	for i := range 100 {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `{"operationType":"Upsert","partitionKey":"[\"p\"]","resourceBody":{"id":"%d","pk":"p","x":1}}`, i)
-	}
-	b.WriteByte(']')
+	body := hundred()
 	stored, refused := map[int]bool{}, 0
 	for round := 0; refused == 0 && round < 20; round++ {
-		a, ops := w.bulk(t, "0", b.String())
+		a, ops := w.bulk(t, "0", body)
 		for i, op := range ops {
 			switch op["statusCode"] {
 			case 429.0:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,6 +142,39 @@ func TestWhatABatchGivesIsBounded(t *testing.T) {
 		t.Errorf("one by one: %v %v", res[3].Err, err)
 	}
 	checkConsistent(t, w.c)
+}
+
+// TestApplyUntil: what comes before the first failure is done, what comes after
+// it is not.
+func TestApplyUntil(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sampleProperties(), 1)
+	put := func(kind OpKind, id string) KeyedOp {
+		return KeyedOp{w.key("p"), Op{Kind: kind, ID: id, Body: fmt.Appendf(nil, `{"id":%q,"deviceId":"p","eventId":%q}`, id, id)}}
+	}
+	res, err := w.c.ApplyUntil(t.Context(), []KeyedOp{put(OpCreate, "1"), put(OpUpsert, "2"), put(OpCreate, "2"), put(OpUpsert, "3"), put(OpUpsert, "1")})
+	var got []Status
+	for _, r := range res {
+		got = append(got, r.Status)
+	}
+	if want := []Status{Created, Created, Conflict, FailedDependency, FailedDependency}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, want %v (%v)", got, want, err)
+	}
+	for id, there := range map[string]bool{"1": true, "2": true, "3": false} {
+		if _, err := w.c.Get(t.Context(), w.key("p"), id); (err == nil) != there {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	checkConsistent(t, w.c)
+	several := newWorld(t, sampleProperties(), 8)
+	var spread []KeyedOp
+	for i := range 20 {
+		pk := fmt.Sprint("p", i)
+		spread = append(spread, KeyedOp{several.key(pk), Op{Kind: OpUpsert, ID: "1", Body: fmt.Appendf(nil, `{"id":"1","deviceId":%q}`, pk)}})
+	}
+	if _, err := several.c.ApplyUntil(t.Context(), spread); err == nil {
+		t.Error("operations on several ranges are taken")
+	}
 }
 
 func countIndex(c *Container) (n int, err error) {
