@@ -27,7 +27,7 @@ import (
 // it to go on), a lane has one request under way, and what is left of that goes
 // before anything else of the lane. Where the service has gone on after all, the
 // later events of the key are sent again as well. And a lane that gives up has
-// stored nothing after the event it failed at: whoever repeats the write stamps
+// sent nothing after the request that failed: whoever repeats the write stamps
 // all of it anew, from its beginning.
 
 // bulkHead is the JSON before a document of a bulk request: the partition key
