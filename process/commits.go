@@ -16,21 +16,30 @@ const commitTimeout = 5 * time.Second
 // CommitEvery and on a goroutine of its own. The store's positions are what
 // counts; the group's are for people, for other workers' view of the backlog,
 // and for stores that keep none.
+//
+// A position belongs to the ownership under which it was stored, and goes with
+// it. Otherwise a unit that was finished after its partition was lost would move
+// the group past what the next owner is storing anew: if that one is lost as
+// well, a part of the rows would keep the first owner's times, which are
+// earlier than those of the rows before them.
 type groupCommits struct {
 	r       *Runtime
 	mu      sync.Mutex
-	pending map[int32]int64
+	pending map[int32]span
 }
 
 func newGroupCommits(r *Runtime) *groupCommits {
-	return &groupCommits{r: r, pending: make(map[int32]int64)}
+	return &groupCommits{r: r, pending: make(map[int32]span)}
 }
 
 func (g *groupCommits) add(spans []span) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range spans {
-		g.pending[s.o.partition] = s.to
+		if !s.o.lost.Load() {
+			s.state = nil // which is not needed here, and may be large
+			g.pending[s.o.partition] = s
+		}
 	}
 }
 
@@ -53,9 +62,13 @@ func (g *groupCommits) run() {
 
 func (g *groupCommits) commit() {
 	g.mu.Lock()
+	spans := make([]span, 0, len(g.pending))
 	positions := make([]connector.Position, 0, len(g.pending))
-	for p, pos := range g.pending {
-		positions = append(positions, connector.Position{Partition: p, Offset: pos})
+	for p, s := range g.pending {
+		if !s.o.lost.Load() {
+			spans = append(spans, s)
+			positions = append(positions, connector.Position{Partition: p, Offset: s.to})
+		}
 	}
 	clear(g.pending)
 	g.mu.Unlock()
@@ -71,9 +84,9 @@ func (g *groupCommits) commit() {
 	g.r.opts.Log.Debug("group commit failed; the next one repeats it", "error", err)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, p := range positions {
-		if _, newer := g.pending[p.Partition]; !newer {
-			g.pending[p.Partition] = p.Offset
+	for _, s := range spans {
+		if _, newer := g.pending[s.o.partition]; !newer {
+			g.pending[s.o.partition] = s
 		}
 	}
 }
