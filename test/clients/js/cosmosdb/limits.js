@@ -13,11 +13,14 @@ const doc = (i) => ({ id: `${i}`, deviceId: devices[i % devices.length], n: i, f
 check("more than the request units: the client waits and succeeds", async () => {
   const c = await container("throttled", {}, { offerThroughput: 400 });
   const before = Date.now();
-  const answers = await Promise.all(range(60).map((i) => c.items.create(doc(i))));
-  assert.ok(answers.every((a) => a.statusCode === 201));
-  const charged = answers.reduce((sum, a) => sum + a.requestCharge, 0);
-  assert.ok(charged > 1200, `${charged} RU for 60 items of 50 KB`);
-  assert.ok(Date.now() - before > 1000 * (charged / 400 - 1.5), `${charged} RU within ${Date.now() - before} ms`);
+  // Of the first wave all may be let in before the first is charged; the second
+  // then meets the debt, and waits until it is paid.
+  const waves = [];
+  for (const first of [0, 40]) waves.push(await Promise.all(range(40).map((i) => c.items.create(doc(first + i)))));
+  assert.ok(waves.flat().every((a) => a.statusCode === 201));
+  const charged = waves[0].reduce((sum, a) => sum + a.requestCharge, 0);
+  assert.ok(charged > 800, `${charged} RU for 40 items of 50 KB`);
+  assert.ok(Date.now() - before > 1000 * (charged / 400 - 1.5), `${charged} RU, and more, within ${Date.now() - before} ms`);
 });
 
 check("more than the request units, without retries", async () => {
