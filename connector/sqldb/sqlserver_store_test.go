@@ -2,7 +2,6 @@ package sqldb_test
 
 import (
 	"context"
-	"os"
 	"strings"
 	"testing"
 
@@ -11,10 +10,6 @@ import (
 	"millrace/connector/sqldb"
 	"millrace/connector/sqldb/local"
 )
-
-// realServer names a SQL Server that somebody has, with a database to test in:
-// then the suite runs there as well.
-const realServer = "MILLRACE_SQLSERVER_URL"
 
 // tdsServer starts the TDS test server.
 func tdsServer(t testing.TB) *local.Server {
@@ -66,16 +61,5 @@ func TestSQLServer(t *testing.T) {
 			t.Parallel()
 			connectortest.RunStore(t, serverFeatures, serverStore(tdsServer(t).Address(), layout))
 		})
-	}
-}
-
-// TestRealSQLServer runs the suite where MILLRACE_SQLSERVER_URL says.
-func TestRealSQLServer(t *testing.T) {
-	url := os.Getenv(realServer)
-	if url == "" {
-		t.Skipf("set %s to the URL of a SQL Server with a database to test in", realServer)
-	}
-	for _, layout := range layouts[:2] {
-		t.Run(layout, func(t *testing.T) { connectortest.RunStore(t, serverFeatures, serverStore(url, layout)) })
 	}
 }
