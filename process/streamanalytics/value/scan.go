@@ -1,0 +1,369 @@
+package value
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// The scanner is the one reading of JSON text in this package, strict as RFC
+// 8259 has it: UTF-8 only, no lone surrogates, nothing after the value.
+//
+// Its functions take the text and an index, and return the index behind what
+// they read. A negative result ^p means that the text is not acceptable at
+// byte p; plain integers keep the hot path free of error values. Whether it is
+// bad JSON or a number out of range is found out afterwards, by faultAt.
+
+// MaxDepth is how deep arrays and objects may be nested. Deeper ones are
+// refused as not JSON, so that no input can exhaust the stack.
+const MaxDepth = 512
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// interrupts marks, with the high bit of each byte, the bytes of w that end or
+// interrupt a run of plain string text: quotes, backslashes, control
+// characters and everything beyond ASCII. Only the lowest mark is reliable (a
+// borrow may set marks above a true one), and only the lowest is used.
+func interrupts(w uint64) uint64 {
+	q := w ^ ('"' * ones)
+	s := w ^ ('\\' * ones)
+	return ((q-ones)&^q | (s-ones)&^s | (w-0x20*ones)&^w | w) & highs
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+// skipSpace returns the index of the first byte from i on that is not white
+// space.
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && isSpace(b[i]) {
+		i++
+	}
+	return i
+}
+
+// view is b as a string without a copy.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// scanString reads a string whose opening quote is before i. It returns the
+// index of the closing quote, and whether there are escapes on the way.
+func scanString(b []byte, i int) (end int, escaped bool) {
+	for {
+		for i+8 <= len(b) {
+			if m := interrupts(binary.LittleEndian.Uint64(b[i:])); m != 0 {
+				i += bits.TrailingZeros64(m) >> 3
+				break
+			}
+			i += 8
+		}
+		if i >= len(b) {
+			return ^len(b), escaped
+		}
+		switch c := b[i]; {
+		case c == '"':
+			return i, escaped
+		case c == '\\':
+			escaped = true
+			if i = scanEscape(b, i); i < 0 {
+				return i, escaped
+			}
+		case c < 0x20:
+			return ^i, escaped
+		case c < utf8.RuneSelf:
+			i++
+		default:
+			r, size := utf8.DecodeRune(b[i:])
+			if r == utf8.RuneError && size <= 1 {
+				return ^i, escaped
+			}
+			i += size
+		}
+	}
+}
+
+// scanEscape reads the escape sequence at i, a surrogate pair as one.
+func scanEscape(b []byte, i int) int {
+	if i+1 >= len(b) {
+		return ^len(b)
+	}
+	switch b[i+1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 2
+	case 'u':
+		r := hex4(b, i+2)
+		switch {
+		case r < 0 || r >= 0xdc00 && r <= 0xdfff: // also a low surrogate alone
+			return ^i
+		case r < 0xd800 || r > 0xdfff:
+			return i + 6
+		}
+		if i+8 > len(b) || b[i+6] != '\\' || b[i+7] != 'u' {
+			return ^i
+		}
+		if low := hex4(b, i+8); low < 0xdc00 || low > 0xdfff {
+			return ^i
+		}
+		return i + 12
+	}
+	return ^i
+}
+
+// hex4 reads four hexadecimal digits, or returns -1.
+func hex4(b []byte, i int) rune {
+	if i+4 > len(b) {
+		return -1
+	}
+	var r rune
+	for _, c := range b[i : i+4] {
+		switch {
+		case isDigit(c):
+			c -= '0'
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return -1
+		}
+		r = r<<4 | rune(c)
+	}
+	return r
+}
+
+// appendUnescaped appends the text of a string that scanString accepted.
+func appendUnescaped(dst, s []byte) []byte {
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c != '\\' {
+			dst = append(dst, c)
+			i++
+			continue
+		}
+		c = s[i+1]
+		i += 2
+		switch c {
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case 'u':
+			r := hex4(s, i)
+			i += 4
+			if r >= 0xd800 && r <= 0xdfff {
+				r = (r-0xd800)<<10 + hex4(s, i+2) - 0xdc00 + 0x10000
+				i += 6
+			}
+			dst = utf8.AppendRune(dst, r)
+			continue
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// skipNumber reads the number at i, and refuses one that neither a bigint nor
+// a float can hold: such an event is an input error wherever in it the number
+// stands, so that a query's choice of columns does not decide it.
+func skipNumber(b []byte, i int) int {
+	start := i
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	if i >= len(b) || !isDigit(b[i]) {
+		return ^i
+	}
+	if b[i] == '0' {
+		i++
+	} else {
+		for i++; i < len(b) && isDigit(b[i]); i++ {
+		}
+	}
+	whole := true
+	if i < len(b) && b[i] == '.' {
+		whole = false
+		if i++; i >= len(b) || !isDigit(b[i]) {
+			return ^i
+		}
+		for i+8 <= len(b) {
+			n := digitsAhead(binary.LittleEndian.Uint64(b[i:]))
+			i += n
+			if n < 8 {
+				break
+			}
+		}
+		for ; i < len(b) && isDigit(b[i]); i++ {
+		}
+	}
+	exponent := false
+	if i < len(b) && b[i]|0x20 == 'e' {
+		whole, exponent = false, true
+		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		if i >= len(b) || !isDigit(b[i]) {
+			return ^i
+		}
+		for i++; i < len(b) && isDigit(b[i]); i++ {
+		}
+	}
+	// Below these lengths every number fits.
+	if n := i - start; n > 18 && (whole || exponent || n > 300) || n > 4 && exponent {
+		if _, ok := number(b[start:i], whole); !ok {
+			return ^start
+		}
+	}
+	return i
+}
+
+// digitsAhead returns how many of the 8 bytes of w, from the lowest on, are
+// decimal digits before one that is not.
+func digitsAhead(w uint64) int {
+	const f0, threes, sixes = 0xf0f0f0f0f0f0f0f0, 0x3030303030303030, 0x0606060606060606
+	// The second term finds : to ?; a carry out of a byte comes from one
+	// that is no digit itself, so the lowest mark is right.
+	return bits.TrailingZeros64((w&f0^threes)|((w+sixes)&f0^threes)) >> 3
+}
+
+// skipLiteral reads true, false or null.
+func skipLiteral(b []byte, i int) int {
+	word := "null"
+	switch b[i] {
+	case 't':
+		word = "true"
+	case 'f':
+		word = "false"
+	}
+	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
+		return ^i
+	}
+	return i + len(word)
+}
+
+// skipValue reads the value at i (white space before it is already gone).
+// depth is how many arrays and objects are open around it.
+func skipValue(b []byte, i, depth int) int {
+	if i >= len(b) {
+		return ^i
+	}
+	// Telemetry is mostly numbers: they come before the switch.
+	if isDigit(b[i]) || b[i] == '-' {
+		return skipNumber(b, i)
+	}
+	switch b[i] {
+	case '"':
+		end, _ := scanString(b, i+1)
+		if end < 0 {
+			return end
+		}
+		return end + 1
+	case '{':
+		return skipObject(b, i, depth+1)
+	case '[':
+		return skipArray(b, i, depth+1)
+	}
+	return skipLiteral(b, i)
+}
+
+func skipObject(b []byte, i, depth int) int {
+	if depth > MaxDepth {
+		return ^i
+	}
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == '}' {
+		return i + 1
+	}
+	for {
+		if _, i = scanMember(b, i, depth); i < 0 {
+			return i
+		}
+		var more bool
+		if i, more = scanSeparator(b, i, '}'); i < 0 || !more {
+			return i
+		}
+	}
+}
+
+func skipArray(b []byte, i, depth int) int {
+	if depth > MaxDepth {
+		return ^i
+	}
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == ']' {
+		return i + 1
+	}
+	for {
+		if i = skipValue(b, i, depth); i < 0 {
+			return i
+		}
+		var more bool
+		if i, more = scanSeparator(b, i, ']'); i < 0 || !more {
+			return i
+		}
+	}
+}
+
+// scanSeparator reads what follows a member or element: a comma (more is
+// true, and the result is where the next one starts) or the closing bracket.
+func scanSeparator(b []byte, i int, closing byte) (next int, more bool) {
+	if i = skipSpace(b, i); i >= len(b) {
+		return ^len(b), false
+	}
+	switch b[i] {
+	case ',':
+		return skipSpace(b, i+1), true
+	case closing:
+		return i + 1, false
+	}
+	return ^i, false
+}
+
+// member is where a member of an object lies in the text.
+type member struct {
+	// name and nameEnd enclose the name without its quotes; value is where
+	// the value starts.
+	name, nameEnd, value int
+	// escaped tells that the name has escapes.
+	escaped bool
+}
+
+// nameOf returns a member's name, unescaped.
+func (m *member) nameOf(b []byte) []byte {
+	if m.escaped {
+		return appendUnescaped(nil, b[m.name:m.nameEnd])
+	}
+	return b[m.name:m.nameEnd]
+}
+
+// scanMember reads the member at i, in an object at the given depth.
+func scanMember(b []byte, i, depth int) (member, int) {
+	var m member
+	if i = scanName(b, i, &m); i < 0 {
+		return m, i
+	}
+	return m, skipValue(b, i, depth)
+}
+
+// scanName reads a member's name and colon, up to its value.
+func scanName(b []byte, i int, m *member) int {
+	if i >= len(b) || b[i] != '"' {
+		return ^i
+	}
+	m.name = i + 1
+	if m.nameEnd, m.escaped = scanString(b, i+1); m.nameEnd < 0 {
+		return m.nameEnd
+	}
+	if i = skipSpace(b, m.nameEnd+1); i >= len(b) || b[i] != ':' {
+		return ^i
+	}
+	m.value = skipSpace(b, i+1)
+	return m.value
+}
