@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -154,7 +155,11 @@ func (l *lane) take(u *unit, d delivery) (rest delivery) {
 		u.dropLost()
 	}
 	results, dead, dups := len(u.out.Results), len(u.out.Dead), u.out.Duplicates
-	o.task.Process(b, &u.out)
+	if err := o.task.Process(b, &u.out); err != nil {
+		u.out.Results, u.out.Dead, u.out.Duplicates = u.out.Results[:results], u.out.Dead[:dead], dups
+		l.r.fail(fmt.Errorf("processing partition %d from position %d: %w", o.partition, o.next, err))
+		return delivery{}
+	}
 	l.r.stats.processed(b, u.out.Results[results:], len(u.out.Dead)-dead, u.out.Duplicates-dups)
 	s := u.spanOf(o)
 	s.inputs += int64(len(b.Records))

@@ -34,10 +34,12 @@ import (
 // however often it was restarted from a snapshot (only ProcessedAt differs).
 type Task interface {
 	// Process handles a batch and appends what comes of it to out. Results
-	// may point into the batch's values.
-	Process(b *record.Batch, out *Output)
+	// may point into the batch's values. An error ends the worker: what the
+	// engine was told to do cannot be done, and what it added to out is not
+	// written. An input that cannot be used is a dead letter, no error.
+	Process(b *record.Batch, out *Output) error
 	// Replay updates the state as Process would, and emits nothing.
-	Replay(b *record.Batch)
+	Replay(b *record.Batch) error
 	// Snapshot appends the state to dst.
 	Snapshot(dst []byte) []byte
 	// Restore replaces the state by one that Snapshot wrote.

@@ -29,9 +29,8 @@ func (r *Runtime) recover(ctx context.Context, o *ownership) error {
 	replayed := 0
 	if from < o.next {
 		err = r.log.Replay(ctx, o.partition, from, o.next, func(b *record.Batch) error {
-			o.task.Replay(b)
 			replayed += len(b.Records)
-			return nil
+			return o.task.Replay(b)
 		})
 		if err != nil {
 			return fmt.Errorf("replaying positions %d to %d: %w", from, o.next, err)

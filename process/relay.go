@@ -95,7 +95,7 @@ type relayTask struct {
 	scratch   record.Event
 }
 
-func (t *relayTask) Process(b *record.Batch, out *Output) {
+func (t *relayTask) Process(b *record.Batch, out *Output) error {
 	for i := range b.Records {
 		rec := &b.Records[i]
 		out.Results = append(out.Results, record.Result{})
@@ -113,11 +113,12 @@ func (t *relayTask) Process(b *record.Batch, out *Output) {
 		res.Partition, res.Offset, res.EnqueuedAt = t.partition, rec.Offset, rec.Timestamp
 		res.ProcessedAt = t.r.now()
 	}
+	return nil
 }
 
-func (t *relayTask) Replay(b *record.Batch) {
+func (t *relayTask) Replay(b *record.Batch) error {
 	if t.seen == nil {
-		return
+		return nil
 	}
 	for i := range b.Records {
 		rec := &b.Records[i]
@@ -125,6 +126,7 @@ func (t *relayTask) Replay(b *record.Batch) {
 			t.seen.add(t.scratch.ID, t.scratch.CreatedAt, rec.Timestamp)
 		}
 	}
+	return nil
 }
 
 func (t *relayTask) decode(e *record.Event, rec *record.Record) error {

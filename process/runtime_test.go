@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"millrace/connector"
+	"millrace/record"
 )
 
 var discard = slog.New(slog.DiscardHandler)
@@ -248,6 +250,58 @@ func TestGroupLearnsTheTail(t *testing.T) {
 	for p := range group.positions {
 		if p.Offset == w.end(0) {
 			return
+		}
+	}
+}
+
+// failingEngine cannot go on after some inputs.
+type failingEngine struct {
+	Engine
+	after int
+}
+
+func (e failingEngine) NewTask(p int32) Task { return &failingTask{Task: e.Engine.NewTask(p), left: e.after} }
+
+type failingTask struct {
+	Task
+	left int
+}
+
+var errCannot = errors.New("what the query asks for cannot be done")
+
+func (t *failingTask) Process(b *record.Batch, out *Output) error {
+	if err := t.Task.Process(b, out); err != nil {
+		return err
+	}
+	if t.left -= len(b.Records); t.left < 0 {
+		return errCannot
+	}
+	return nil
+}
+
+// TestTaskFails: an engine that cannot go on ends the worker with its reason
+// and the place, and nothing of the failed batch is stored.
+func TestTaskFails(t *testing.T) {
+	w := newWorld(t, 7, 1, 500)
+	writer := &worldWriter{world: w, epochs: map[int32]int{}}
+	r := NewRuntime(failingEngine{NewRelay(*NewRelayConfig(), 1), 250}, w, writer, nil, NewStats(), Options{Linger: time.Millisecond})
+	defer r.Stop()
+	if _, err := r.Assign(t.Context(), []int32{0}); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range [][]record.Record{w.log[0][:200], w.log[0][200:400]} {
+		if err := r.Deliver(t.Context(), &record.Batch{Records: part, Next: part[len(part)-1].Offset + 1}); err != nil {
+			break
+		}
+	}
+	<-r.Failed()
+	if err := r.Err(); !errors.Is(err, errCannot) || !strings.Contains(err.Error(), "partition 0") {
+		t.Errorf("failed with %v, want the engine's reason and the partition", err)
+	}
+	r.Stop()
+	for _, row := range w.rows[0] {
+		if row.Offset >= w.log[0][200].Offset {
+			t.Fatalf("offset %d was stored; it is of the batch that failed", row.Offset)
 		}
 	}
 }

@@ -260,7 +260,9 @@ func (w *world) check() error {
 	letters := 0
 	for p, log := range w.log {
 		var want Output
-		relay.NewTask(int32(p)).Process(&record.Batch{Partition: int32(p), Records: log}, &want)
+		if err := relay.NewTask(int32(p)).Process(&record.Batch{Partition: int32(p), Records: log}, &want); err != nil {
+			return err
+		}
 		rows := w.rows[int32(p)]
 		if len(rows) != len(want.Results) {
 			return fmt.Errorf("partition %d: %d rows, want %d", p, len(rows), len(want.Results))
