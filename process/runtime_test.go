@@ -260,7 +260,9 @@ type failingEngine struct {
 	after int
 }
 
-func (e failingEngine) NewTask(p int32) Task { return &failingTask{Task: e.Engine.NewTask(p), left: e.after} }
+func (e failingEngine) NewTask(p int32) Task {
+	return &failingTask{Task: e.Engine.NewTask(p), left: e.after}
+}
 
 type failingTask struct {
 	Task
