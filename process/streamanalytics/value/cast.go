@@ -36,11 +36,16 @@ func Cast(v Value, to Kind) (Value, error) {
 	if ok {
 		return r, nil
 	}
+	return Value{}, &CastError{Value: shorten(v), From: v.kind, To: to, Why: why}
+}
+
+// shorten shows a value in a message.
+func shorten(v Value) string {
 	text := v.String()
 	if len(text) > 60 {
 		text = strings.ToValidUTF8(text[:60], "") + "…"
 	}
-	return Value{}, &CastError{Value: text, From: v.kind, To: to, Why: why}
+	return text
 }
 
 // TryCast is Cast with NULL for what can not be converted.
@@ -86,9 +91,6 @@ func castInt(v Value) (Value, string, bool) {
 		return Int(int64(f)), "", true
 	case String:
 		s := strings.TrimSpace(v.Str())
-		if strings.ContainsRune(s, '_') {
-			return Value{}, "it is no whole number", false
-		}
 		n, err := strconv.ParseInt(s, 10, 64)
 		return Int(n), "it is no whole number of 64 bits", err == nil
 	}
@@ -124,13 +126,14 @@ func plainNumber(s string) bool {
 func castText(v Value) Value {
 	switch v.kind {
 	case Bit:
-		return Text(strconv.FormatInt(v.Int(), 10))
+		return Text(strconv.FormatBool(v.Bool()))
 	case Float:
-		b := AppendFloat(nil, v.Double())
-		if b[0] == '"' {
-			b = b[1 : len(b)-1]
+		f := v.Double()
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			b := AppendFloat(nil, f)
+			return TextBytes(b[1 : len(b)-1])
 		}
-		return TextBytes(b)
+		return TextBytes(appendShortest(nil, f))
 	case DateTime:
 		return TextBytes(AppendTime(nil, v.Ticks()))
 	}
@@ -145,12 +148,15 @@ func castBit(v Value) (Value, string, bool) {
 		return Bool(v.Double() != 0), "", true
 	case String:
 		switch s := strings.TrimSpace(v.Str()); {
-		case s == "1" || strings.EqualFold(s, "true"):
+		case strings.EqualFold(s, "true"):
 			return Bool(true), "", true
-		case s == "0" || strings.EqualFold(s, "false"):
+		case strings.EqualFold(s, "false"):
 			return Bool(false), "", true
+		case strings.EqualFold(s, "null"):
+			return Value{}, "", true
 		}
-		return Value{}, "it is neither true nor false", false
+		n, _, ok := castFloat(v)
+		return Bool(n.Double() != 0), "it is neither true nor false", ok
 	}
 	return Value{}, "", false
 }

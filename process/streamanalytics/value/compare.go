@@ -123,7 +123,7 @@ func Compare(a, b Value) (result int, ok bool) {
 		case BigInt, DateTime, Bit:
 			return cmp.Compare(int64(a.num), int64(b.num)), true
 		case String:
-			return strings.Compare(a.Str(), b.Str()), true
+			return compareText(a.Str(), b.Str()), true
 		case Float:
 			x, y := a.Double(), b.Double()
 			return cmp.Compare(x, y), x == x && y == y
@@ -205,7 +205,7 @@ func Order(a, b Value) int {
 	case 2:
 		return cmp.Compare(int64(a.num), int64(b.num))
 	case 3:
-		return strings.Compare(a.Str(), b.Str())
+		return compareText(a.Str(), b.Str())
 	case 4:
 		return orderArrays(a, b)
 	}
@@ -249,7 +249,7 @@ func orderRecords(a, b Value) int {
 
 // Equal reports whether GROUP BY, DISTINCT and the key of PARTITION BY take
 // two values as the same: NULL equals NULL, numbers are equal by value
-// whatever their kind (1, 1.0 and true), NaN equals NaN, strings are equal
-// letter by letter, arrays element by element, records by their members in any
+// whatever their kind (1, 1.0 and true), NaN equals NaN, strings are
+// equal as = has it, case ignored, arrays element by element, records by their members in any
 // order. A string never equals a datetime.
 func Equal(a, b Value) bool { return Order(a, b) == 0 }

@@ -13,6 +13,9 @@ import (
 var (
 	ErrNotJSON   = errors.New("not valid JSON")
 	ErrNotObject = errors.New("not a JSON object")
+	// ErrDuplicate is an object with two names that differ in case only, or
+	// not at all, which is an error at Level10.
+	ErrDuplicate = errors.New("two fields with one name")
 	// ErrRange is a number that its type can not hold.
 	ErrRange = errors.New("number out of range")
 )
@@ -205,8 +208,8 @@ func (v Value) AppendJSON(dst []byte) []byte {
 	return append(dst, "null"...)
 }
 
-// AppendFloat appends f as JSON, in the shortest form that reads back as f.
-// NaN and the infinities, which JSON has no numbers for, are the strings
+// AppendFloat appends f as JSON, in the shortest form that reads back as f and
+// as a float: 5.0, 0.25, 1E+15. NaN and the infinities, which JSON has no numbers for, are the strings
 // "NaN", "Infinity" and "-Infinity".
 func AppendFloat(dst []byte, f float64) []byte {
 	switch {
@@ -217,16 +220,22 @@ func AppendFloat(dst []byte, f float64) []byte {
 	case math.IsInf(f, -1):
 		return append(dst, `"-Infinity"`...)
 	}
-	format := byte('f')
-	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e15) {
-		format = 'e'
-	}
 	start := len(dst)
-	dst = strconv.AppendFloat(dst, f, format, -1, 64)
+	dst = appendShortest(dst, f)
 	if !hasFraction(dst[start:]) {
 		dst = append(dst, '.', '0')
 	}
 	return dst
+}
+
+// appendShortest appends a finite float in the shortest form that reads back
+// as f: 5, 0.25, 1E+15, 1E-05.
+func appendShortest(dst []byte, f float64) []byte {
+	format := byte('f')
+	if abs := math.Abs(f); abs != 0 && (abs < 1e-4 || abs >= 1e15) {
+		format = 'E'
+	}
+	return strconv.AppendFloat(dst, f, format, -1, 64)
 }
 
 const hexDigits = "0123456789abcdef"

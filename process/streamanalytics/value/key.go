@@ -53,9 +53,7 @@ func (v Value) AppendKey(dst []byte) []byte {
 	case DateTime:
 		return binary.LittleEndian.AppendUint64(append(dst, keyTime), v.num)
 	case String:
-		s := v.Str()
-		dst = binary.AppendUvarint(append(dst, keyText), uint64(len(s)))
-		return append(dst, s...)
+		return appendTextKey(append(dst, keyText), v.Str())
 	case Array:
 		es := v.all()
 		dst = binary.AppendUvarint(append(dst, keyArray), uint64(len(es)))

@@ -1,6 +1,9 @@
 package value
 
-import "unicode/utf8"
+import (
+	"unicode"
+	"unicode/utf8"
+)
 
 // LikePattern is a compiled pattern of LIKE. It is immutable and safe for
 // concurrent use.
@@ -28,7 +31,8 @@ const (
 
 // CompileLike reads a pattern: % is any text, _ any one character, [a-f] one
 // of a set, [^a-f] one not of it; [%] is the character itself. A bracket that
-// is not closed is an ordinary character. Every text is a pattern.
+// is not closed is an ordinary character. Case is
+// ignored as = ignores it. Every text is a pattern.
 func CompileLike(pattern string) *LikePattern {
 	p := &LikePattern{}
 	rs := []rune(pattern)
@@ -45,7 +49,7 @@ func CompileLike(pattern string) *LikePattern {
 			p.parts = append(p.parts, part)
 			i = end
 		default:
-			p.parts = append(p.parts, likePart{r: rs[i]})
+			p.parts = append(p.parts, likePart{r: fold(rs[i])})
 		}
 	}
 	return p
@@ -82,15 +86,25 @@ func likeSet(rs []rune, i int) (likePart, int) {
 func (p *likePart) matches(r rune) bool {
 	switch p.op {
 	case likeRune:
-		return p.r == r
+		return p.r == r || p.r == fold(r)
 	case likeOne:
 		return true
 	}
-	in := false
-	for k := 0; k < len(p.set); k += 2 {
-		in = in || p.set[k] <= r && r <= p.set[k+1]
+	in := p.contains(r)
+	for f := unicode.SimpleFold(r); ignoreCase && !in && f != r; f = unicode.SimpleFold(f) {
+		in = p.contains(f)
 	}
 	return in == (p.op == likeIn)
+}
+
+// contains reports whether r is in the set as it is written.
+func (p *likePart) contains(r rune) bool {
+	for k := 0; k < len(p.set); k += 2 {
+		if p.set[k] <= r && r <= p.set[k+1] {
+			return true
+		}
+	}
+	return false
 }
 
 // Match reports whether the whole of s matches. It takes time in proportion to

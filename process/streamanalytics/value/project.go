@@ -1,6 +1,9 @@
 package value
 
-import "unicode/utf8"
+import (
+	"fmt"
+	"unicode/utf8"
+)
 
 // Projection picks the values of some names out of JSON objects. It is
 // immutable and safe for concurrent use.
@@ -59,7 +62,7 @@ func nameHash(s string) (h uint8, ok bool) {
 //
 // An error is an input deserialization error: it wraps ErrNotJSON,
 // ErrNotObject or, for a number anywhere in raw that no bigint or float can
-// hold, ErrRange. dst is undefined then.
+// hold, ErrRange; at Level10, ErrDuplicate. dst is undefined then.
 func (p *Projection) Scan(raw []byte, dst []Value) error {
 	dst = dst[:len(p.names)]
 	clear(dst)
@@ -99,11 +102,30 @@ func (p *Projection) Scan(raw []byte, dst []Value) error {
 	if i = skipSpace(raw, i); i != len(raw) {
 		return faultAt(raw, i)
 	}
+	object := rawValue(raw[start:end], p.level)
+	if p.level == Level10 {
+		if err := uniqueNames(object); err != nil {
+			return err
+		}
+	}
 	if clash {
-		object := rawValue(raw[start:end], p.level)
 		for n, name := range p.names {
 			dst[n] = object.Get(name)
 		}
+	}
+	return nil
+}
+
+// uniqueNames returns an error if two members of an object have the same name
+// when case is ignored.
+func uniqueNames(object Value) error {
+	seen := make(map[string]struct{}, 32)
+	for name := range object.Members {
+		// Members has the names in lower case at Level10.
+		if _, found := seen[name]; found {
+			return fmt.Errorf("%w: %.60q (compatibility level 1.0 ignores the case of names)", ErrDuplicate, name)
+		}
+		seen[name] = struct{}{}
 	}
 	return nil
 }

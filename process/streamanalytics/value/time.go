@@ -221,7 +221,7 @@ func parseOffset(s string, i int) (minutes int, ok bool) {
 	}
 	switch rest := s[i:]; {
 	case rest == "" || rest == "Z" || rest == "z":
-		return 0, s[i-1] != ' ' || rest != ""
+		return 0, true
 	case rest[0] != '+' && rest[0] != '-':
 		return 0, false
 	case len(rest) == 6 && rest[3] == ':':
