@@ -26,18 +26,14 @@ func Parse(json []byte) (Value, error) { return ParseAt(json, Level12) }
 
 // ParseAt is Parse by the rules of a level.
 func ParseAt(json []byte, level Level) (Value, error) {
-	start := skipSpace(json, 0)
-	end := skipValue(json, start, 0)
+	v, end := readValue(json, skipSpace(json, 0), 0, level)
 	if end >= 0 {
-		if i := skipSpace(json, end); i != len(json) {
-			end = ^i
+		if end = skipSpace(json, end); end == len(json) {
+			return v, nil
 		}
+		end = ^end
 	}
-	if end < 0 {
-		return Value{}, faultAt(json, ^end)
-	}
-	v, _, err := readValue(json[:end], start, level)
-	return v, err
+	return Value{}, faultAt(json, ^end)
 }
 
 // Valid reports whether json is one JSON value that Parse accepts.
@@ -58,7 +54,7 @@ func faultAt(b []byte, i int) error {
 }
 
 // numberStarts reports whether the fault at a digit is that of a whole number
-// out of range: skipNumber points at the start of those only.
+// out of range: scanNumber points at the start of those only.
 func numberStarts(b []byte, i int) bool {
 	end := i + 1
 	for end < len(b) && (isDigit(b[end]) || b[end]|0x20 == 'e' || b[end] == '.' || b[end] == '+' || b[end] == '-') {
@@ -69,38 +65,40 @@ func numberStarts(b []byte, i int) bool {
 	return !ok && (err == nil || errors.Is(err, strconv.ErrRange))
 }
 
-// readValue reads the value at i and returns the index behind it. Records and
+// readValue reads the value at i, with depth arrays and objects open around
+// it, and returns the index behind it, ^p for a fault at byte p. Records and
 // arrays are skipped over and returned as text.
-func readValue(b []byte, i int, level Level) (v Value, end int, err error) {
+func readValue(b []byte, i, depth int, level Level) (v Value, end int) {
 	if i >= len(b) {
-		return Value{}, i, faultAt(b, i)
+		return Value{}, ^i
 	}
 	switch c := b[i]; {
 	case c == '"':
 		close, escaped := scanString(b, i+1)
 		if close < 0 {
-			return Value{}, i, faultAt(b, ^close)
+			return Value{}, close
 		}
-		return text(b[i+1:close], escaped, level), close + 1, nil
+		return text(b[i+1:close], escaped, level), close + 1
 	case c == '-' || isDigit(c):
-		if end = skipNumber(b, i); end < 0 {
-			return Value{}, i, faultAt(b, ^end)
+		end, whole := scanNumber(b, i)
+		if end < 0 {
+			return Value{}, end
 		}
-		v, _ = number(b[i:end], !hasFraction(b[i:end]))
-		return v, end, nil
+		v, _ = number(b[i:end], whole)
+		return v, end
 	}
-	if end = skipValue(b, i, 0); end < 0 {
-		return Value{}, i, faultAt(b, ^end)
+	if end = skipValue(b, i, depth); end < 0 {
+		return Value{}, end
 	}
 	switch b[i] {
 	case '{', '[':
-		return rawValue(b[i:end], level), end, nil
+		return rawValue(b[i:end], level), end
 	case 't':
-		return truth(true, level), end, nil
+		return truth(true, level), end
 	case 'f':
-		return truth(false, level), end, nil
+		return truth(false, level), end
 	}
-	return Value{}, end, nil
+	return Value{}, end
 }
 
 // text is a JSON string without its quotes.

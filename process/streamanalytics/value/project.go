@@ -2,7 +2,6 @@ package value
 
 import (
 	"fmt"
-	"unicode/utf8"
 )
 
 // Projection picks the values of some names out of JSON objects. It is
@@ -25,11 +24,11 @@ type Projection struct {
 func NewProjection(names []string, level Level) *Projection {
 	p := &Projection{names: append([]string(nil), names...), level: level, next: make([]int32, len(names))}
 	for i, name := range p.names {
-		h, ok := nameHash(name)
-		if !ok {
+		if !ascii(name) {
 			p.others = append(p.others, int32(i))
 			continue
 		}
+		h := nameHash(name)
 		p.next[i] = p.heads[h]
 		p.heads[h] = int32(i) + 1
 	}
@@ -40,18 +39,13 @@ func NewProjection(names []string, level Level) *Projection {
 func (p *Projection) Names() []string { return p.names }
 
 // nameHash is the bucket of an ASCII name, the same for all spellings of it.
-func nameHash(s string) (h uint8, ok bool) {
+func nameHash(s string) uint8 {
 	n := len(s)
 	if n == 0 {
-		return 0, true
+		return 0
 	}
-	for i := range n {
-		if s[i] >= utf8.RuneSelf {
-			return 0, false
-		}
-	}
-	h = byte(n)*7 + (s[0]|0x20)*3 + (s[n-1]|0x20)*5 + (s[n/2] | 0x20)
-	return h & 63, true
+	h := byte(n)*7 + (s[0]|0x20)*3 + (s[n-1]|0x20)*5 + (s[n/2] | 0x20)
+	return h & 63
 }
 
 // Scan reads raw, one JSON object, and stores the value of each name in dst,
@@ -85,7 +79,7 @@ func (p *Projection) Scan(raw []byte, dst []Value) error {
 		if i = scanName(raw, i, &m); i < 0 {
 			return faultAt(raw, ^i)
 		}
-		hit, exact := p.find(view(m.nameOf(raw)))
+		hit, exact := p.find(view(m.nameOf(raw)), m.plain)
 		if hit < 0 {
 			i = skipValue(raw, i, 1)
 		} else {
@@ -133,7 +127,7 @@ func uniqueNames(object Value) error {
 // store reads the value at i for name hit, and for all others that are the
 // same but for case.
 func (p *Projection) store(raw []byte, i int, dst []Value, hit int, exact bool, nulls, clash *bool) int {
-	v, end := p.read(raw, i)
+	v, end := readValue(raw, i, 1, p.level)
 	if end < 0 {
 		return end
 	}
@@ -156,31 +150,15 @@ func (p *Projection) store(raw []byte, i int, dst []Value, hit int, exact bool, 
 	return end
 }
 
-// read is readValue with a negative index for a fault.
-func (p *Projection) read(b []byte, i int) (Value, int) {
-	if i < len(b) && (b[i] == '{' || b[i] == '[') {
-		end := skipValue(b, i, 1)
-		if end < 0 {
-			return Value{}, end
-		}
-		return rawValue(b[i:end], p.level), end
-	}
-	if end := skipValue(b, i, 1); end < 0 {
-		return Value{}, end
-	}
-	v, end, _ := readValue(b, i, p.level)
-	return v, end
-}
-
 // find returns the index of the projected name that name is, -1 if it is none,
 // and whether it is spelled exactly so.
-func (p *Projection) find(name string) (hit int, exact bool) {
+// plain is a promise that it is ASCII.
+func (p *Projection) find(name string, plain bool) (hit int, exact bool) {
 	hit = -1
-	h, ok := nameHash(name)
-	if !ok {
+	if !plain && !ascii(name) {
 		return p.findAny(name)
 	}
-	for n := p.heads[h]; n != 0; n = p.next[n-1] {
+	for n := p.heads[nameHash(name)]; n != 0; n = p.next[n-1] {
 		s := p.names[n-1]
 		if len(s) != len(name) {
 			continue

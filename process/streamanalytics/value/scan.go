@@ -50,18 +50,23 @@ func skipSpace(b []byte, i int) int {
 // view is b as a string without a copy.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
+// plainEnd returns the index of the first byte from i on that is not plain
+// string text, or one within the last 7 bytes of b.
+func plainEnd(b []byte, i int) int {
+	for i+8 <= len(b) {
+		if m := interrupts(binary.LittleEndian.Uint64(b[i:])); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
+	return i
+}
+
 // scanString reads a string whose opening quote is before i. It returns the
 // index of the closing quote, and whether there are escapes on the way.
 func scanString(b []byte, i int) (end int, escaped bool) {
 	for {
-		for i+8 <= len(b) {
-			if m := interrupts(binary.LittleEndian.Uint64(b[i:])); m != 0 {
-				i += bits.TrailingZeros64(m) >> 3
-				break
-			}
-			i += 8
-		}
-		if i >= len(b) {
+		if i = plainEnd(b, i); i >= len(b) {
 			return ^len(b), escaped
 		}
 		switch c := b[i]; {
@@ -170,16 +175,17 @@ func appendUnescaped(dst, s []byte) []byte {
 	return dst
 }
 
-// skipNumber reads the number at i, and refuses one that neither a bigint nor
-// a float can hold: such an event is an input error wherever in it the number
+// scanNumber reads the number at i, and tells whether it is a whole one, with
+// neither fraction nor exponent. It refuses one that neither a bigint nor a
+// float can hold: such an event is an input error wherever in it the number
 // stands, so that a query's choice of columns does not decide it.
-func skipNumber(b []byte, i int) int {
+func scanNumber(b []byte, i int) (end int, whole bool) {
 	start := i
 	if i < len(b) && b[i] == '-' {
 		i++
 	}
 	if i >= len(b) || !isDigit(b[i]) {
-		return ^i
+		return ^i, false
 	}
 	if b[i] == '0' {
 		i++
@@ -187,11 +193,11 @@ func skipNumber(b []byte, i int) int {
 		for i++; i < len(b) && isDigit(b[i]); i++ {
 		}
 	}
-	whole := true
+	whole = true
 	if i < len(b) && b[i] == '.' {
 		whole = false
 		if i++; i >= len(b) || !isDigit(b[i]) {
-			return ^i
+			return ^i, false
 		}
 		for i+8 <= len(b) {
 			n := digitsAhead(binary.LittleEndian.Uint64(b[i:]))
@@ -210,7 +216,7 @@ func skipNumber(b []byte, i int) int {
 			i++
 		}
 		if i >= len(b) || !isDigit(b[i]) {
-			return ^i
+			return ^i, false
 		}
 		for i++; i < len(b) && isDigit(b[i]); i++ {
 		}
@@ -218,10 +224,10 @@ func skipNumber(b []byte, i int) int {
 	// Below these lengths every number fits.
 	if n := i - start; n > 18 && (whole || exponent || n > 300) || n > 4 && exponent {
 		if _, ok := number(b[start:i], whole); !ok {
-			return ^start
+			return ^start, whole
 		}
 	}
-	return i
+	return i, whole
 }
 
 // digitsAhead returns how many of the 8 bytes of w, from the lowest on, are
@@ -256,7 +262,8 @@ func skipValue(b []byte, i, depth int) int {
 	}
 	// Telemetry is mostly numbers: they come before the switch.
 	if isDigit(b[i]) || b[i] == '-' {
-		return skipNumber(b, i)
+		end, _ := scanNumber(b, i)
+		return end
 	}
 	switch b[i] {
 	case '"':
@@ -281,9 +288,17 @@ func skipObject(b []byte, i, depth int) int {
 	if i < len(b) && b[i] == '}' {
 		return i + 1
 	}
+	var m member
 	for {
-		if _, i = scanMember(b, i, depth); i < 0 {
+		if i = scanName(b, i, &m); i < 0 {
 			return i
+		}
+		if i = skipValue(b, i, depth); i < 0 {
+			return i
+		}
+		if i+1 < len(b) && b[i] == ',' && b[i+1] == '"' {
+			i++
+			continue
 		}
 		var more bool
 		if i, more = scanSeparator(b, i, '}'); i < 0 || !more {
@@ -331,8 +346,9 @@ type member struct {
 	// name and nameEnd enclose the name without its quotes; value is where
 	// the value starts.
 	name, nameEnd, value int
-	// escaped tells that the name has escapes.
-	escaped bool
+	// escaped tells that the name has escapes, plain that it is all ASCII
+	// without any; a short name at the end of the text may be neither.
+	escaped, plain bool
 }
 
 // nameOf returns a member's name, unescaped.
@@ -358,10 +374,20 @@ func scanName(b []byte, i int, m *member) int {
 		return ^i
 	}
 	m.name = i + 1
-	if m.nameEnd, m.escaped = scanString(b, i+1); m.nameEnd < 0 {
-		return m.nameEnd
+	i = plainEnd(b, i+1)
+	m.escaped, m.plain = false, true
+	if i >= len(b) || b[i] != '"' {
+		m.plain = false
+		if i, m.escaped = scanString(b, i); i < 0 {
+			return i
+		}
 	}
-	if i = skipSpace(b, m.nameEnd+1); i >= len(b) || b[i] != ':' {
+	m.nameEnd = i
+	if i++; i+1 < len(b) && b[i] == ':' && b[i+1] > ' ' {
+		m.value = i + 1
+		return i + 1
+	}
+	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
 		return ^i
 	}
 	m.value = skipSpace(b, i+1)

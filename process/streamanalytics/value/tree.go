@@ -66,8 +66,8 @@ func (v Value) Elements(yield func(i int, e Value) bool) {
 		return
 	}
 	for n := 0; ; n++ {
-		e, next, err := readValue(b, i, level)
-		if err != nil || !yield(n, e) {
+		e, next := readValue(b, i, 1, level)
+		if next < 0 || !yield(n, e) {
 			return
 		}
 		more := false
@@ -98,8 +98,8 @@ func (v Value) Members(yield func(name string, m Value) bool) {
 		if level == Level10 {
 			name = strings.ToLower(name)
 		}
-		e, _, err := readValue(b, m.value, level)
-		return err == nil && yield(name, e)
+		e, end := readValue(b, m.value, 1, level)
+		return end >= 0 && yield(name, e)
 	})
 }
 
@@ -149,7 +149,7 @@ func (v Value) Get(name string) Value {
 	if exact < 0 {
 		return Value{}
 	}
-	e, _, _ := readValue(b, exact, v.form.level())
+	e, _ := readValue(b, exact, 1, v.form.level())
 	return e
 }
 
@@ -171,19 +171,15 @@ func (v Value) getBuilt(name string) Value {
 func sameName(a, b string) bool {
 	if len(a) != len(b) {
 		// Only beyond ASCII may a letter's cases differ in length.
-		return !ascii(a, b) && strings.EqualFold(a, b)
+		return !(ascii(a) && ascii(b)) && strings.EqualFold(a, b)
 	}
 	return strings.EqualFold(a, b)
 }
 
-// ascii reports whether both texts are, which is when names of different
-// lengths can not be the same.
-func ascii(a, b string) bool {
-	for _, s := range [2]string{a, b} {
-		for i := range len(s) {
-			if s[i] >= utf8.RuneSelf {
-				return false
-			}
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
 		}
 	}
 	return true

@@ -144,7 +144,7 @@ func RawAt(json []byte, level Level) Value {
 		return Value{}
 	}
 	if c := json[i]; c != '{' && c != '[' {
-		v, _, _ := readValue(json, i, level)
+		v, _ := readValue(json, i, 0, level)
 		return v
 	}
 	end := len(json)
