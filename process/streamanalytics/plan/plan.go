@@ -375,7 +375,7 @@ type Sink struct {
 type Window struct {
 	// ID is the name given in Windows(Window('id', ...)), nil without.
 	ID   *string
-	Spec timing.Spec
+	Spec timing.Window
 	// PartitionBy are the keys of SessionWindow(...) OVER (PARTITION BY ...),
 	// over the rows of the node's input.
 	PartitionBy []Expr
