@@ -1,4 +1,4 @@
-package offline
+package files
 
 import (
 	"bufio"
@@ -38,16 +38,16 @@ func newCSVReader(path string, in io.ReadCloser, delimiter rune) (*csvReader, er
 		return r, nil // empty: no names, no rows
 	}
 	if err != nil {
-		return nil, badUse("the first row has the columns' names", "%s: %w", at(path, 1), csvProblem(err))
+		return nil, Misuse("the first row has the columns' names", "%s: %w", at(path, 1), csvProblem(err))
 	}
 	seen := map[string]bool{}
 	for i, name := range names {
 		name = strings.TrimSpace(name)
 		switch {
 		case name == "":
-			return nil, badUse("the first row has the columns' names", "%s: column %d has no name", at(path, 1), i+1)
+			return nil, Misuse("the first row has the columns' names", "%s: column %d has no name", at(path, 1), i+1)
 		case seen[name]:
-			return nil, badUse("the first row has the columns' names", "%s: two columns are named `%s`", at(path, 1), name)
+			return nil, Misuse("the first row has the columns' names", "%s: two columns are named `%s`", at(path, 1), name)
 		}
 		seen[name] = true
 		var b []byte

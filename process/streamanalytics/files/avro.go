@@ -1,4 +1,4 @@
-package offline
+package files
 
 import (
 	"encoding/base64"
@@ -31,7 +31,7 @@ func newAvroReader(path string, in io.ReadCloser) (r *avroReader, err error) {
 	// Files may bring schemas of the same name that differ: no shared cache.
 	d, err := ocf.NewDecoder(in, ocf.WithDecoderSchemaCache(&avro.SchemaCache{}))
 	if err != nil {
-		return nil, badUse("", "%s is not an Avro file: %w", path, err)
+		return nil, Misuse("", "%s is not an Avro file: %w", path, err)
 	}
 	return &avroReader{path: path, in: in, file: d, schema: d.Schema()}, nil
 }

@@ -1,4 +1,4 @@
-package offline
+package files
 
 import (
 	"bytes"
@@ -73,7 +73,7 @@ func newReader(f File, in io.ReadCloser) (Reader, error) {
 	if compressed {
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return nil, badUse("its name ends in .gz", "%s is not compressed with gzip: %w", f.Path, err)
+			return nil, Misuse("its name ends in .gz", "%s is not compressed with gzip: %w", f.Path, err)
 		}
 		body.Reader, body.closers = z, append(body.closers, z)
 	}
@@ -104,16 +104,19 @@ func (o *owned) Close() error {
 
 // fileProblem says in one sentence why a file could not be opened.
 func fileProblem(path string, err error) error {
+	if use := (*UseError)(nil); errors.As(err, &use) {
+		return err
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return badUse("", "there is no file %s", path)
+		return Misuse("", "there is no file %s", path)
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return badUse("", "%s may not be read", path)
+		return Misuse("", "%s may not be read", path)
 	}
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		err = p.Err
 	}
-	return badUse("", "%s can not be read: %w", path, err)
+	return Misuse("", "%s can not be read: %w", path, err)
 }
 
 // bom takes the mark of UTF-8 off the front of a text; texts of another
@@ -123,7 +126,7 @@ func bom(path string, b []byte) ([]byte, error) {
 	case bytes.HasPrefix(b, []byte("\xef\xbb\xbf")):
 		return b[3:], nil
 	case bytes.HasPrefix(b, []byte("\xff\xfe")), bytes.HasPrefix(b, []byte("\xfe\xff")):
-		return nil, badUse("save it as UTF-8", "%s is not written in UTF-8 but in UTF-16", path)
+		return nil, Misuse("save it as UTF-8", "%s is not written in UTF-8 but in UTF-16", path)
 	}
 	return b, nil
 }

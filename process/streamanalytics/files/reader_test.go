@@ -1,4 +1,4 @@
-package offline
+package files
 
 import (
 	"bytes"
@@ -268,7 +268,7 @@ func TestFilesThatCanNotBeRead(t *testing.T) {
 	}
 }
 
-func TestParseFile(t *testing.T) {
+func TestParse(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]File{
 		"Input=a.json":             {Name: "Input", Path: "a.json"},
@@ -279,7 +279,7 @@ func TestParseFile(t *testing.T) {
 		"R=p/{date}/{time}/r.csv":  {Name: "R", Path: "p/{date}/{time}/r.csv"},
 		"Input=http://x/y":         {Name: "Input", Path: "http://x/y"},
 	} {
-		if got, err := ParseFile("input", text); err != nil || got != want {
+		if got, err := Parse("input", text); err != nil || got != want {
 			t.Errorf("%s: %+v, %v", text, got, err)
 		}
 	}
@@ -289,7 +289,7 @@ func TestParseFile(t *testing.T) {
 		"Input=":           "--input must be NAME=FILE",
 		"Input=a.json:xml": "there is no format `xml`",
 	} {
-		if _, err := ParseFile("input", text); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Parse("input", text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

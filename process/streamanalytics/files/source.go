@@ -1,4 +1,4 @@
-package offline
+package files
 
 import (
 	"fmt"
@@ -46,16 +46,16 @@ type File struct {
 	Delimiter rune
 }
 
-// ParseFile reads NAME=PATH or NAME=PATH:FORMAT, as --input and --reference
+// Parse reads NAME=PATH or NAME=PATH:FORMAT, as --input and --reference
 // take it. flag is the option's name, for the error.
-func ParseFile(flag, text string) (File, error) {
+func Parse(flag, text string) (File, error) {
 	name, path, ok := strings.Cut(text, "=")
 	name = strings.TrimSpace(name)
 	if bare, found := strings.CutPrefix(name, "["); found && strings.HasSuffix(bare, "]") {
 		name = strings.TrimSuffix(bare, "]")
 	}
 	if !ok || name == "" || path == "" {
-		return File{}, badUse(fmt.Sprintf("for example: --%s Input=events.json", flag), "--%s must be NAME=FILE, not `%s`", flag, text)
+		return File{}, Misuse(fmt.Sprintf("for example: --%s Input=events.json", flag), "--%s must be NAME=FILE, not `%s`", flag, text)
 	}
 	f := File{Name: name, Path: path}
 	// A drive letter and a colon in a folder's name are no format.
@@ -63,7 +63,7 @@ func ParseFile(flag, text string) (File, error) {
 		if format, ok := parseFormat(path[i+1:]); ok {
 			f.Path, f.Format = path[:i], format
 		} else if word := path[i+1:]; isWord(word) && !strings.ContainsAny(path[i:], `/\`) && !strings.Contains(path, "}:") && len(word) <= 8 {
-			return File{}, badUse("the formats are json, csv, avro and parquet", "--%s: there is no format `%s`", flag, word)
+			return File{}, Misuse("the formats are json, csv, avro and parquet", "--%s: there is no format `%s`", flag, word)
 		}
 	}
 	return f, nil

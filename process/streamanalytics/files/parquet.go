@@ -1,4 +1,4 @@
-package offline
+package files
 
 import (
 	"bytes"
@@ -51,13 +51,13 @@ func newParquetReader(path string, in io.Reader, body io.ReadCloser, compressed 
 			return nil, fmt.Errorf("reading %s: %w", path, err)
 		}
 		if len(b) > maxRecord {
-			return nil, badUse("uncompress it into a file", "%s has more than %d MB, and it can only be read from a file as it is", path, maxRecord>>20)
+			return nil, Misuse("uncompress it into a file", "%s has more than %d MB, and it can only be read from a file as it is", path, maxRecord>>20)
 		}
 		at, size = bytes.NewReader(b), int64(len(b))
 	}
 	f, err := parquet.OpenFile(at, size, parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
 	if err != nil {
-		return nil, badUse("", "%s is not a Parquet file: %w", path, err)
+		return nil, Misuse("", "%s is not a Parquet file: %w", path, err)
 	}
 	r = &parquetReader{path: path, in: body, groups: f.RowGroups()}
 	leaves := 0
