@@ -154,7 +154,7 @@ func (c *conversion) convert(v goja.Value, depth int) value.Value {
 		c.path = nil
 		return c.fail(fmt.Sprintf("an object that nests deeper than %d or holds itself", maxResultDepth))
 	}
-	switch class := o.ClassName(); class {
+	switch class := classOf(o); class {
 	case "Object", "Arguments":
 		return c.object(o, depth)
 	case "Array":

@@ -107,7 +107,7 @@ func (s *script) messageOf(thrown *goja.Exception) (text string) {
 		_ = recover()
 	}()
 	if v := thrown.Value(); v != nil {
-		if o, ok := v.(*goja.Object); ok && o.ClassName() == "Object" && o.ExportType() != typeRecord {
+		if o, ok := v.(*goja.Object); ok && classOf(o) == "Object" {
 			// Of a plain object, toString says nothing.
 			if m := o.Get("message"); m != nil && !goja.IsUndefined(m) {
 				return m.String()

@@ -10,11 +10,43 @@ import (
 	"millrace/process/streamanalytics/value"
 )
 
-// The types by which a JavaScript object is recognized as one of ours.
+// The types by which the engine tells one kind of object from another: two of
+// ours, and those whose class it calls Object all the same.
 var (
-	typeRecord = reflect.TypeFor[*record]()
-	typeArray  = reflect.TypeFor[*array]()
+	typeRecord  = reflect.TypeFor[*record]()
+	typeArray   = reflect.TypeFor[*array]()
+	typePlain   = reflect.TypeFor[map[string]any]()
+	typeProxy   = reflect.TypeFor[goja.Proxy]()
+	typeMap     = reflect.TypeFor[[][2]any]()
+	typeSet     = reflect.TypeFor[[]any]()
+	typePromise = reflect.TypeFor[*goja.Promise]()
 )
+
+// classOf returns the name of an object's class, by which conversions choose.
+// Objects of classes that a script defines are plain Objects.
+func classOf(o *goja.Object) string {
+	class := o.ClassName()
+	if class != "Object" {
+		return class
+	}
+	switch t := o.ExportType(); t {
+	case typeRecord, typePlain, typeProxy:
+		return class
+	case typeArray:
+		return "Array"
+	case typeMap:
+		return "Map"
+	case typeSet:
+		return "Set"
+	case typePromise:
+		return "Promise"
+	default:
+		if t != nil && t.Kind() == reflect.Slice {
+			return "typed array"
+		}
+		return "built-in object"
+	}
+}
 
 // record is a record as JavaScript sees it. Its members are listed when the
 // first one is asked for, and each is converted when it is asked for itself.

@@ -8,7 +8,7 @@ import (
 
 // What things take in the engine, in bytes: measured, rounded.
 const (
-	sizeOfState    = 4096
+	sizeOfState    = 1400
 	sizeOfObject   = 400
 	sizeOfProperty = 48
 	sizeOfValue    = 16
@@ -79,7 +79,7 @@ func (w *walker) object(s *script, o *goja.Object, depth int) {
 			return
 		}
 	}
-	switch o.ClassName() {
+	switch classOf(o) {
 	case "Function", "Date", "RegExp":
 	case "Array":
 		n := int(o.Get("length").ToInteger())

@@ -173,7 +173,7 @@ func (e *encoder) object(dst []byte, o *goja.Object, depth int) []byte {
 			return a.source.AppendState(append(dst, tagValue))
 		}
 	}
-	switch o.ClassName() {
+	switch class := classOf(o); class {
 	case "Object":
 		switch o.Prototype() {
 		case nil:
@@ -198,7 +198,7 @@ func (e *encoder) object(dst []byte, o *goja.Object, depth int) []byte {
 		dst = appendText(append(dst, tagRegExp), o.Get("source").String())
 		return appendText(dst, o.Get("flags").String())
 	default:
-		e.fail("a " + o.ClassName())
+		e.fail("a " + class)
 	}
 	return dst
 }
@@ -243,7 +243,7 @@ func (e *encoder) part(dst []byte, name string, v goja.Value, depth int) []byte 
 // collection appends the elements of a Set or the keys and values of a Map.
 func (e *encoder) collection(dst []byte, o *goja.Object, depth int) []byte {
 	dst = binary.AppendUvarint(dst, uint64(o.Get("size").ToInteger()))
-	pairs := o.ClassName() == "Map"
+	pairs := classOf(o) == "Map"
 	e.script.vm.ForOf(o, func(item goja.Value) bool {
 		if pair, ok := item.(*goja.Object); ok && pairs {
 			dst = e.part(dst, "key", pair.Get("0"), depth)
