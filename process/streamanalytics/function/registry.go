@@ -111,6 +111,14 @@ type AggOptions struct {
 	N int
 	// Fraction is the percentile of PERCENTILE_CONT and PERCENTILE_DISC, 0 to 1.
 	Fraction float64
+	// Text tells that the argument has been cast to nvarchar(max), or is declared
+	// so: then MIN and MAX compare texts as texts. Without it a text that reads as
+	// a number is one for them, as documented.
+	Text bool
+	// Sliding tells that rows will be removed again. With it the states of all
+	// aggregates are Removers. MIN, MAX, TOPONE and COLLECTTOP then keep more
+	// rows than the ones that show: those that may come up when others leave.
+	Sliding bool
 }
 
 // Aggregate describes an aggregate function.
@@ -124,11 +132,12 @@ type Aggregate struct {
 	Star bool
 	// Distinct tells that DISTINCT may stand before the argument.
 	Distinct bool
-	// NeedsOrder tells that OVER (ORDER BY ...) is needed, NeedsWithinGroup that
-	// WITHIN GROUP (ORDER BY one key) is.
+	// NeedsOrder tells that OVER (ORDER BY keys) is needed. NeedsWithinGroup tells
+	// that one key is needed, in OVER (ORDER BY key), which the documentation has,
+	// or in WITHIN GROUP (ORDER BY key).
 	NeedsOrder, NeedsWithinGroup bool
-	// Event tells that the state takes the whole event, as one record, in place
-	// of arguments that were not written.
+	// Event tells that the state takes the whole event, as one record, where no
+	// value was written (COLLECT(), TOPONE(), COLLECTTOP(n)).
 	Event bool
 	// Options are the written arguments that are no values of rows but constants
 	// for AggOptions: the first one is N (COLLECTTOP) or Fraction (percentiles).
@@ -186,11 +195,14 @@ type State interface {
 }
 
 // Remover is a State that rows can be taken out of again, with the result as
-// if they had never been added. Rows are removed in the order in which they
-// were added.
+// if they had never been added. All states are Removers if AggOptions.Sliding
+// is set; those of COUNT, SUM, AVG, VAR, VARP, STDEV, STDEVP, PERCENTILE_CONT,
+// PERCENTILE_DISC and COLLECT always are.
 type Remover interface {
 	State
-	// Remove takes out a row that was added with the same args and at.
+	// Remove takes out the row that was added first of those that are there; args
+	// and at are those that it was added with. Rows that Add refused were not
+	// added.
 	Remove(args []value.Value, at int64)
 }
 
