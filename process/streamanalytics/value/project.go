@@ -14,23 +14,34 @@ type Projection struct {
 	// both counted from 1 so that 0 ends a chain.
 	heads [64]int32
 	next  []int32
-	// others are the names beyond ASCII, compared one by one.
-	others []int32
+	// others tells that there are names beyond ASCII, which are not in
+	// the table.
+	others bool
+	// twins tells of each name whether another one is the same but for
+	// case, so that one member may be the value of both.
+	twins []bool
 }
 
 // NewProjection returns the projection to names, which must be different from
 // each other; those that differ in case only are allowed. Objects are read by
 // the rules of level.
 func NewProjection(names []string, level Level) *Projection {
-	p := &Projection{names: append([]string(nil), names...), level: level, next: make([]int32, len(names))}
+	p := &Projection{names: append([]string(nil), names...), level: level, next: make([]int32, len(names)), twins: make([]bool, len(names))}
 	for i, name := range p.names {
 		if !ascii(name) {
-			p.others = append(p.others, int32(i))
+			p.others = true
 			continue
 		}
 		h := nameHash(name)
 		p.next[i] = p.heads[h]
 		p.heads[h] = int32(i) + 1
+	}
+	for i := range p.names {
+		for j := range i {
+			if sameName(p.names[i], p.names[j]) {
+				p.twins[i], p.twins[j] = true, true
+			}
+		}
 	}
 	return p
 }
@@ -124,8 +135,7 @@ func uniqueNames(object Value) error {
 	return nil
 }
 
-// store reads the value at i for name hit, and for all others that are the
-// same but for case.
+// store reads the value at i for name hit.
 func (p *Projection) store(raw []byte, i int, dst []Value, hit int, exact bool, nulls, clash *bool) int {
 	v, end := readValue(raw, i, 1, p.level)
 	if end < 0 {
@@ -136,17 +146,7 @@ func (p *Projection) store(raw []byte, i int, dst []Value, hit int, exact bool, 
 	}
 	*nulls = *nulls || v.IsNull()
 	dst[hit] = v
-	// Names that differ in case only share a bucket.
-	if len(p.others) > 0 {
-		*clash = true
-		return end
-	}
-	for n := p.next[hit]; n != 0; n = p.next[n-1] {
-		if sameName(p.names[n-1], p.names[hit]) {
-			*clash = true
-			break
-		}
-	}
+	*clash = *clash || p.twins[hit]
 	return end
 }
 
@@ -170,7 +170,7 @@ func (p *Projection) find(name string, plain bool) (hit int, exact bool) {
 			hit = int(n - 1)
 		}
 	}
-	if hit < 0 && len(p.others) > 0 {
+	if hit < 0 && p.others {
 		return p.findAny(name)
 	}
 	return hit, false
