@@ -180,10 +180,10 @@ func (s *Stream[T]) count(o Outcome, late, outOfOrder bool) Outcome {
 	return o
 }
 
-// Idle tells that nothing arrived in a partition up to the arrival time now,
-// which is most often an estimate: the last event's arrival time, see
-// [Stream.Clock], and what has passed since. It does nothing where time moves by
-// events alone.
+// Idle tells that nothing more arrived in a partition up to the arrival time now.
+// That is most often an estimate, see [EstimatedArrival] and [Stream.Clock], and
+// only of a partition that has been read to its end: one that has a backlog is not
+// idle. Idle does nothing where time moves by events alone.
 func (s *Stream[T]) Idle(partition int32, now int64) {
 	p := s.last
 	if p == nil || p.id != partition {

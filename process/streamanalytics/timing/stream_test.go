@@ -603,3 +603,32 @@ func TestFastPathsDoNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// Silent substreams give out what waits as soon as nothing earlier can come, in
+// the order of time over all of them.
+func TestSilentSubstreamsEmit(t *testing.T) {
+	t.Parallel()
+	var out []emitted
+	s, err := timing.NewStream(timing.Options[int]{Policy: timing.Policy{Applies: true, Late: 10, OutOfOrder: 8}, Substreams: true,
+		Emit: func(time int64, n int) { out = append(out, emitted{time, n}) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range []struct {
+		key  string
+		time int64
+	}{{"a", 103}, {"b", 101}, {"c", 102}, {"b", 103}, {"a", 99}} {
+		if _, err := s.Push(0, []byte(e.key), e.time, 103, i, 8); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Idle(0, 109)
+	s.Idle(0, 112)
+	if want := []emitted{{99, 4}, {101, 1}, {102, 2}}; !slices.Equal(out, want) {
+		t.Errorf("emitted %v, not %v", out, want)
+	}
+	s.Idle(0, 113)
+	if want := []emitted{{103, 0}, {103, 3}}; !slices.Equal(out[3:], want) || s.Watermark() != 103 || s.Substreams() != 0 {
+		t.Errorf("then %v, watermark %d, %d substreams", out[3:], s.Watermark(), s.Substreams())
+	}
+}

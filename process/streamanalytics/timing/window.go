@@ -121,9 +121,15 @@ func (w Window) Lookback() int64 {
 func (w Window) Ends(t int64) (first, last, step int64) {
 	step = w.hop()
 	first = ceil(t, step, w.Offset)
+	if w.Kind == Tumbling {
+		return first, first, step
+	}
 	// The last one starts before t: its end is before t+Size.
-	last = ceil(t+w.Size, step, w.Offset) - step
-	return first, last, step
+	more := t + w.Size - 1 - first
+	if more < 0 {
+		return first, first - step, step
+	}
+	return first, first + more - more%step, step
 }
 
 // Holds tells whether the window with that end holds an event at time t. It is
@@ -146,8 +152,11 @@ func (w Window) Holds(end, t int64) bool {
 func (w Window) Pane(t int64) int64 {
 	hop := w.hop()
 	end := ceil(t, hop, w.Offset)
-	if w.Size%hop != 0 {
-		end = min(end, ceil(t, hop, w.Offset-w.Size%hop))
+	if w.Kind == Tumbling {
+		return end
+	}
+	if rest := w.Size % hop; rest != 0 {
+		end = min(end, ceil(t, hop, w.Offset-rest))
 	}
 	return end
 }
@@ -175,12 +184,20 @@ func (w Window) Changes(t int64) (enter, leave int64) { return t, plus(t, w.Size
 // ceil is the least time that is not before t, of those that are a multiple of
 // step away from offset.
 func ceil(t, step, offset int64) int64 {
-	rest := (t%step - offset%step) % step
-	if rest < 0 {
-		rest += step
+	rest := t % step
+	if offset != 0 {
+		rest -= offset % step
+		if rest >= step {
+			rest -= step
+		} else if rest <= -step {
+			rest += step
+		}
 	}
-	if rest == 0 {
-		return t
+	switch {
+	case rest > 0:
+		return plus(t, step-rest)
+	case rest < 0:
+		return plus(t, -rest)
 	}
-	return plus(t, step-rest)
+	return t
 }
