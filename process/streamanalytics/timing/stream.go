@@ -13,7 +13,9 @@ type Options[T any] struct {
 	// tolerance events pass without waiting.
 	Partitions []int32
 	// Substreams says that the query has TIMESTAMP BY ... OVER: every key of a
-	// partition is a timeline of its own.
+	// partition is a timeline of its own. Silent ones are forgotten once the
+	// late tolerance makes them meaningless; where time moves by events alone
+	// nothing does, and all are kept until the end, within Limit.
 	Substreams bool
 	// Limit bounds the bytes of waiting events and of the state of substreams.
 	// 0 means no bound.
