@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -178,9 +179,10 @@ func appendTimeOrNull(dst []byte, micros int64) []byte {
 // spelled it anew, and fills in what a document says about an event: ID,
 // DeviceID (pointing into doc), Sequence, CreatedAt, EnqueuedAt, ProcessedAt,
 // and the Fingerprint of the original event, that is, without the last
-// enqueuedAt and the last processedAt. It leaves the other fields of s alone.
-// Times that are absent or null are NoTime. The error is a *DecodeError.
-func ParseDocument(doc []byte, s *Stored) error {
+// enqueuedAt and the last processedAt, and without the members that a query has
+// added to it. It leaves the other fields of s alone. Times that are absent or
+// null are NoTime. The error is a *DecodeError.
+func ParseDocument(doc []byte, s *Stored, added ...string) error {
 	var e Event
 	if err := e.Decode(doc); err != nil {
 		return err
@@ -193,6 +195,10 @@ func ParseDocument(doc []byte, s *Stored) error {
 			enqueued = addedMember{value: value, term: term}
 		case NameProcessedAt:
 			processed = addedMember{value: value, term: term}
+		default:
+			if slices.Contains(added, string(name)) {
+				o.remove(term)
+			}
 		}
 	})
 	if i < 0 {
