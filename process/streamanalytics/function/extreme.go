@@ -60,13 +60,17 @@ func class(v value.Value) value.Kind {
 	return v.Kind()
 }
 
-// beats reports whether a is to be kept rather than b. Of equal numbers it is
-// the one of the lower kind, so that the order of arrival does not show.
+// beats reports whether a is to be kept rather than b. Of equal values that
+// differ all the same (1 and 1.0, "a" and "A") one is preferred, so that the
+// order of arrival does not show.
 func (k *extremeKind) beats(a, b value.Value) bool {
 	if c := value.Order(a, b) * k.sign; c != 0 {
 		return c > 0
 	}
-	return a.Kind() < b.Kind()
+	if a.Kind() != b.Kind() {
+		return a.Kind() < b.Kind()
+	}
+	return a.Kind() == value.String && a.Str() < b.Str()
 }
 
 // extreme is the state of MIN or MAX.

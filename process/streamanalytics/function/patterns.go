@@ -69,7 +69,8 @@ func compilePatIndex(c Call) (Func, error) {
 // placePattern finds where a pattern of LIKE matches. All parts between two %
 // have a fixed number of characters, so the first place of the first part
 // decides: if the rest does not match behind it, it does not behind a later
-// place either. That keeps the search from becoming quadratic.
+// place either. That keeps the search from becoming quadratic. Case is ignored
+// as LIKE ignores it.
 type placePattern struct {
 	// anchored: no % at the start.
 	anchored bool
@@ -81,8 +82,6 @@ type placePattern struct {
 	// characters.
 	ended bool
 	size  int
-	// literal is the head if it has no wildcards, "" else.
-	literal string
 }
 
 func newPlacePattern(pattern string) *placePattern {
@@ -90,35 +89,29 @@ func newPlacePattern(pattern string) *placePattern {
 	rest := strings.TrimLeft(pattern, "%")
 	p.anything = rest == "" && !p.anchored
 	p.rest = value.CompileLike(rest)
-	end, size, wild := firstPart(rest)
+	end, size := firstPart(rest)
 	p.ended, p.size = end == len(rest), size
-	if !wild {
-		p.literal = rest[:end]
-	}
 	p.head = value.CompileLike(rest[:end] + "%")
 	return p
 }
 
 // firstPart returns the length in bytes of what is before the first % outside
-// of brackets, the number of characters that it matches, and whether it holds
-// wildcards.
-func firstPart(pattern string) (end, size int, wild bool) {
+// of brackets, and the number of characters that it matches.
+func firstPart(pattern string) (end, size int) {
 	for i := 0; i < len(pattern); size++ {
 		switch pattern[i] {
 		case '%':
-			return i, size, wild
+			return i, size
 		case '[':
 			if closing := bracketEnd(pattern, i); closing > 0 {
-				i, wild = closing+1, true
+				i = closing + 1
 				continue
 			}
-		case '_':
-			wild = true
 		}
 		_, width := utf8.DecodeRuneInString(pattern[i:])
 		i += width
 	}
-	return len(pattern), size, wild
+	return len(pattern), size
 }
 
 // bracketEnd returns the index of the bracket that closes the one at i, -1 if
@@ -154,27 +147,17 @@ func (p *placePattern) find(s string) int {
 		}
 		return -1
 	}
-	at := p.findHead(s)
-	if at < 0 || !p.rest.Match(s[at:]) {
-		return -1
-	}
-	return at
-}
-
-func (p *placePattern) findHead(s string) int {
-	if p.literal != "" {
-		return strings.Index(s, p.literal)
-	}
-	for at := 0; ; {
+	for at := 0; at < len(s); {
 		if p.head.Match(s[at:]) {
-			return at
-		}
-		if at >= len(s) {
+			if p.rest.Match(s[at:]) {
+				return at
+			}
 			return -1
 		}
 		_, width := utf8.DecodeRuneInString(s[at:])
 		at += width
 	}
+	return -1
 }
 
 // regexTime bounds the time of one REGEXMATCH: a pattern such as (a+)+b can

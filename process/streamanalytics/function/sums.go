@@ -122,7 +122,7 @@ func (s *sums) Result() (value.Value, error) {
 
 // total is the sum of all numbers, rounded once.
 func (s *sums) total() float64 {
-	if s.hi == 0 && s.lo == 0 {
+	if s.exact != nil && s.hi == 0 && s.lo == 0 {
 		return s.exact.result()
 	}
 	// Four pieces of 32 bits, of which the first has the sign: each is a float.
