@@ -123,11 +123,13 @@ func daysOf(year, month, day int) int64 {
 //	2026-01-02 15:04:05.1234567
 //	2026-01-02T15:04:05.123Z
 //	2026-01-02T15:04:05+02:00
+//	20260102T150405Z
 //
 // T may be t or blanks; the offset is Z, ±hh:mm, ±hhmm or ±hh, with or without
 // a blank before it, and without one the time is UTC. Slashes may stand for
-// the hyphens of the date, month and day may then have one digit. Decimals
-// beyond the seventh are cut off. White space around the text is ignored. The
+// the hyphens of the date, month and day may then have one digit. Colons may
+// be left out. Decimals beyond the seventh are cut off; a decimal comma is one
+// too. White space around the text is ignored. The
 // time must lie between MinTicks and MaxTicks.
 func ParseTime(text string) (ticks int64, ok bool) {
 	s := text
@@ -177,6 +179,8 @@ func parseDate(s string) (days int64, i int, ok bool) {
 	switch {
 	case s[4] == '-' && len(s) >= 10 && s[7] == '-':
 		month, day, i = two(s, 5), two(s, 8), 10
+	case isDigit(s[4]):
+		month, day, i = two(s, 4), two(s, 6), 8
 	case s[4] == '/':
 		if month, i = oneOrTwo(s, 5); i >= len(s) || s[i] != '/' {
 			return 0, 0, false
@@ -189,17 +193,26 @@ func parseDate(s string) (days int64, i int, ok bool) {
 	return daysOf(year, month, day), i, true
 }
 
-// parseClock reads hh:mm, hh:mm:ss or hh:mm:ss.f… at i, in ticks.
+// parseClock reads hh:mm, hh:mm:ss or hh:mm:ss.f… at i, in ticks, with or
+// without the colons.
 func parseClock(s string, i int) (ticks int64, next int, ok bool) {
-	if len(s) < i+5 || s[i+2] != ':' {
+	if len(s) < i+4 {
 		return 0, 0, false
 	}
-	h, m, sec := two(s, i), two(s, i+3), 0
-	i += 5
+	// colon is how many bytes are between the parts.
+	colon := 0
+	if s[i+2] == ':' {
+		colon = 1
+		if len(s) < i+5 {
+			return 0, 0, false
+		}
+	}
+	h, m, sec := two(s, i), two(s, i+2+colon), 0
+	i += 4 + colon
 	var frac int64
-	if i+3 <= len(s) && s[i] == ':' {
-		sec = two(s, i+1)
-		i += 3
+	if i+colon+2 <= len(s) && (colon == 0 && isDigit(s[i]) || colon == 1 && s[i] == ':') {
+		sec = two(s, i+colon)
+		i += colon + 2
 		if i+1 < len(s) && (s[i] == '.' || s[i] == ',') && isDigit(s[i+1]) {
 			scale := TicksPerSecond
 			for i++; i < len(s) && isDigit(s[i]); i++ {
