@@ -22,6 +22,35 @@ func telemetryEvent() []byte {
 	return []byte(b.String())
 }
 
+func BenchmarkScalars(b *testing.B) {
+	x, y := Text("contoso://device-id-154"), Text("contoso://device-id-155")
+	like := CompileLike("contoso://%-154")
+	f, at := Double(49.02278128887753), Time(1767323045_1234567)
+	buf := make([]byte, 0, 256)
+	for _, c := range []struct {
+		name string
+		do   func()
+	}{
+		{"CompareText", func() { Compare(x, y) }},
+		{"CompareNumbers", func() { Compare(f, Int(49)) }},
+		{"KeyText", func() { buf = x.AppendKey(buf[:0]) }},
+		{"KeyFloat", func() { buf = f.AppendKey(buf[:0]) }},
+		{"JSONText", func() { buf = x.AppendJSON(buf[:0]) }},
+		{"JSONFloat", func() { buf = f.AppendJSON(buf[:0]) }},
+		{"JSONTime", func() { buf = at.AppendJSON(buf[:0]) }},
+		{"ParseTime", func() { ParseTime("2026-05-16T17:16:40.000003Z") }},
+		{"Like", func() { like.Match(x.Str()) }},
+		{"Add", func() { Add(f, Int(1)) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c.do()
+			}
+		})
+	}
+}
+
 func BenchmarkScan(b *testing.B) {
 	event := telemetryEvent()
 	for _, c := range []struct {

@@ -63,8 +63,8 @@ const (
 type form uint8
 
 const (
-	// inline: num holds the number, text is ptr and num bytes.
-	inline form = iota
+	// 0 is for scalars: num is the number, or ptr and num are the text.
+	_ form = iota
 	// built: ptr and num are a slice of Member or of Value.
 	built
 	// raw: ptr and num are JSON text, read by the rules of a level.
