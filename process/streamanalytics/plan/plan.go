@@ -81,11 +81,11 @@ type Output struct{ Name string }
 // *Join, *ReferenceJoin, *Apply, *Union, *Match or *Sink.
 type Node interface {
 	// Head is what all operators have in common.
-	Head() *Head
+	Head() *Common
 }
 
-// Head is what all operators have in common.
-type Head struct {
+// Common is what all operators have in common.
+type Common struct {
 	// ID is the node's index in Job.Nodes.
 	ID int
 	// Step is the WITH step or the output that the node belongs to, for people.
@@ -104,7 +104,7 @@ type Head struct {
 }
 
 // Head implements Node.
-func (h *Head) Head() *Head { return h }
+func (c *Common) Head() *Common { return c }
 
 // Source reads an input. Its rows have the slots
 //
@@ -114,7 +114,7 @@ func (h *Head) Head() *Head { return h }
 //
 // Two uses of an input with the same clauses are one node.
 type Source struct {
-	Head
+	Common
 	Input *Input
 	// Fields are the names of the top-level members that the query uses, as it
 	// spells them; no two are equal.
@@ -154,13 +154,13 @@ type Meta struct {
 
 // Filter passes on the rows for which Cond is true, as they are.
 type Filter struct {
-	Head
+	Common
 	Cond Cond
 }
 
 // Project makes new rows: slot i is Columns[i].
 type Project struct {
-	Head
+	Common
 	Columns []Column
 }
 
@@ -180,7 +180,7 @@ type Column struct {
 // Analytic adds a slot per call behind those of its input. It sees every row
 // of its input: analytic functions come before WHERE.
 type Analytic struct {
-	Head
+	Common
 	Calls []*AnalyticCall
 }
 
@@ -232,7 +232,7 @@ type AnalyticCall struct {
 //	then len(Calls)        the aggregates
 //	then 1                 the window's id (System.Window().Id), NULL without
 type Aggregate struct {
-	Head
+	Common
 	Windows []Window
 	Keys    []Expr
 	Calls   []*AggregateCall
@@ -272,7 +272,7 @@ type JoinKind = syntax.JoinKind
 // time and the right row's time (NULL if there is no right row). The time of a
 // row is the later one of both.
 type Join struct {
-	Head
+	Common
 	// Kind is InnerJoin or LeftJoin.
 	Kind JoinKind
 	// Low and High bound right time minus left time, in ticks: no pair outside
@@ -288,7 +288,7 @@ type Join struct {
 // ReferenceJoin joins a stream with reference data. Rows have the left slots,
 // then those of Ref.
 type ReferenceJoin struct {
-	Head
+	Common
 	// Kind is InnerJoin, LeftJoin or CrossJoin.
 	Kind JoinKind
 	// Ref says how a row of the reference data looks; it is no node of the job
@@ -304,7 +304,7 @@ type ReferenceJoin struct {
 // Apply makes a row for each element of an array or member of a record. It adds
 // two slots: ArrayIndex and ArrayValue, or PropertyName and PropertyValue.
 type Apply struct {
-	Head
+	Common
 	// Outer keeps rows whose Over has nothing, with NULL in both slots.
 	Outer bool
 	// Elements tells GetArrayElements from GetRecordProperties.
@@ -314,12 +314,12 @@ type Apply struct {
 
 // Union passes on the rows of all its inputs, which have the same slots, in
 // the order of their times.
-type Union struct{ Head }
+type Union struct{ Common }
 
 // Match is MATCH_RECOGNIZE. Its rows have the keys of PartitionBy, then the
 // measures; their time is that of the last matched row.
 type Match struct {
-	Head
+	Common
 	PartitionBy []Expr
 	// Limit is the longest time from a match's first row to its last.
 	Limit int64
@@ -364,7 +364,7 @@ type Pattern struct {
 // Sink hands the rows of its input to an output. Row i's columns are those that
 // are not Hidden.
 type Sink struct {
-	Head
+	Common
 	Output *Output
 	// Columns are those of the input's rows, in order: Expr is nil, slot i is
 	// column i.

@@ -1,0 +1,139 @@
+package check
+
+import (
+	"strings"
+
+	"millrace/process/streamanalytics/plan"
+	"millrace/process/streamanalytics/syntax"
+)
+
+// unionRows are the rows of a UNION. Every side has a Project of its own, so
+// that all have the same columns in the same slots.
+type unionRows struct {
+	c      *checker
+	union  *plan.Union
+	sides  []*projectRows
+	hidden map[string]*plan.Slot
+}
+
+// union puts relations together. at are the parts of the text that they come
+// from.
+func (c *checker) union(sides []relation, at []syntax.Node, pos syntax.Pos) relation {
+	first := sides[0].star()
+	for i, side := range sides[1:] {
+		if problem := differ(first, side.star()); problem != "" {
+			c.report(at[i+1], "name the same columns in all of them", "the queries of a UNION have the same columns, but %s", problem)
+			return nil
+		}
+	}
+	u := &unionRows{c: c, union: &plan.Union{}, hidden: map[string]*plan.Slot{}}
+	for _, side := range sides {
+		p := c.project(side.node(), pos)
+		for _, col := range first {
+			switch {
+			case col.Spread:
+				u.spread(p, side)
+			case side.column(col.Name) == nil:
+				p.put(plan.Column{Name: col.Name, Expr: &plan.Const{}}, nil)
+			default:
+				p.put(plan.Column{Name: col.Name, Expr: side.column(col.Name)}, nil)
+			}
+		}
+		u.sides = append(u.sides, p)
+		u.union.Inputs = append(u.union.Inputs, p.project)
+	}
+	c.add(u.union, pos, func() { u.union.Width = u.sides[0].project.Width })
+	return u
+}
+
+// spread puts everything of the side that is not written out into one column.
+func (u *unionRows) spread(p *projectRows, side relation) {
+	var list []plan.Column
+	for _, col := range side.star() {
+		if col.Spread {
+			list = append(list, col)
+		}
+	}
+	under := func(name string) plan.Expr { return side.column(name) }
+	if len(list) == 1 {
+		p.put(list[0], under)
+		return
+	}
+	p.put(plan.Column{Expr: &plan.Record{Columns: list}, Spread: true}, under)
+}
+
+// differ says how two lists of columns differ, "" if they do not: both have the
+// same names in any order, or both pass on columns that are not known.
+func differ(a, b []plan.Column) string {
+	names := func(list []plan.Column) (names []string, open bool) {
+		for _, col := range list {
+			if col.Spread {
+				open = true
+			} else {
+				names = append(names, col.Name)
+			}
+		}
+		return names, open
+	}
+	namesA, openA := names(a)
+	namesB, openB := names(b)
+	if openA != openB {
+		return "only one of them passes on all columns with *"
+	}
+	for _, n := range namesA {
+		if !containsFold(namesB, n) {
+			return "this one has no " + quote(n)
+		}
+	}
+	for _, n := range namesB {
+		if !containsFold(namesA, n) {
+			return "only this one has " + quote(n)
+		}
+	}
+	return ""
+}
+
+func containsFold(list []string, name string) bool {
+	for _, n := range list {
+		if strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (u *unionRows) node() plan.Node { return u.union }
+
+// column asks every side, so that the column has the same slot in all.
+func (u *unionRows) column(name string) plan.Expr {
+	if slot, ok := u.hidden[name]; ok {
+		return slot
+	}
+	first := u.sides[0]
+	if _, open := first.names(); !open {
+		if at := first.written(name); at >= 0 {
+			return first.slots[at]
+		}
+		return nil
+	}
+	var slot *plan.Slot
+	for _, p := range u.sides {
+		x := p.below(name)
+		if s, ok := x.(*plan.Slot); ok && p.written(name) >= 0 && s == p.slots[p.written(name)] {
+			return first.slots[p.written(name)]
+		}
+		if x == nil {
+			x = &plan.Const{}
+		}
+		at := p.put(plan.Column{Name: name, Expr: x, Hidden: true}, nil)
+		if slot == nil {
+			slot = at
+		}
+	}
+	u.hidden[name] = slot
+	return slot
+}
+
+func (u *unionRows) star() []plan.Column     { return u.sides[0].star() }
+func (u *unionRows) names() ([]string, bool) { return u.sides[0].names() }
+func (u *unionRows) layout() []plan.Column   { return u.sides[0].layout() }
