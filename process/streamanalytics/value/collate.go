@@ -100,43 +100,35 @@ func appendTextKey(dst []byte, s string) []byte {
 	if !ignoreCase {
 		return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 	}
-	dst = binary.AppendUvarint(dst, uint64(foldedLen(s)))
+	start := len(dst)
+	dst = binary.AppendUvarint(dst, uint64(len(s)))
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
 		w := load8(s, i)
 		if w&highs != 0 {
-			break
+			return appendFoldedKey(dst[:start], s)
 		}
 		dst = binary.BigEndian.AppendUint64(dst, upper8(w))
 	}
-	for i < len(s) {
-		if s[i] < utf8.RuneSelf {
-			dst = append(dst, upper1(s[i]))
-			i++
-			continue
+	for ; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return appendFoldedKey(dst[:start], s)
 		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		dst = utf8.AppendRune(dst, fold(r))
-		i += n
+		dst = append(dst, upper1(s[i]))
 	}
 	return dst
 }
 
-// foldedLen is the number of bytes of s with its letters folded.
-func foldedLen(s string) int {
-	i := 0
-	for ; i+8 <= len(s) && load8(s, i)&highs == 0; i += 8 {
+// appendFoldedKey is appendTextKey for any letters, whose folded form may have
+// another length.
+func appendFoldedKey(dst []byte, s string) []byte {
+	length := 0
+	for _, r := range s {
+		length += utf8.RuneLen(fold(r))
 	}
-	total := i
-	for i < len(s) {
-		if s[i] < utf8.RuneSelf {
-			i++
-			total++
-			continue
-		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		total += utf8.RuneLen(fold(r))
-		i += n
+	dst = binary.AppendUvarint(dst, uint64(length))
+	for _, r := range s {
+		dst = utf8.AppendRune(dst, fold(r))
 	}
-	return total
+	return dst
 }

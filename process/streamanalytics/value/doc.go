@@ -17,9 +17,8 @@
 // whose usual collation does so; the documented pattern for the duration
 // between events finds the type Start by 'start'; REGEXMATCH is documented to
 // ignore case. Letters are the same as Unicode's simple case folding has it;
-// accents, widths and blanks at the end do count. A group or a minimum shows
-// the spelling that came first. LOWER and UPPER do not make a comparison
-// narrower; there is no operator that minds case. One constant, ignoreCase,
+// accents, widths and blanks at the end do count. Of several spellings, a group
+// or a minimum shows one. No operator minds case. One constant, ignoreCase,
 // decides.
 //
 // Kinds in comparisons. Bigint, float and bit compare as numbers, and exactly:

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // ErrNotJSON and ErrNotObject are the two ways in which an event is an input
@@ -243,7 +244,11 @@ const hexDigits = "0123456789abcdef"
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
+	bytes := unsafe.Slice(unsafe.StringData(s), len(s))
 	for i := 0; i < len(s); {
+		if i = plainEnd(bytes, i); i >= len(s) {
+			break
+		}
 		c := s[i]
 		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
 			i++

@@ -114,7 +114,10 @@ func (p *LikePattern) Match(s string) bool {
 	// earlier % never needs another try.
 	part, retry, mark := 0, -1, 0
 	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
+		r, size := rune(s[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(s[i:])
+		}
 		switch {
 		case part < len(p.parts) && p.parts[part].op == likeAny:
 			part++
