@@ -215,7 +215,7 @@ type tables struct {
 
 var registered = sync.OnceValue(func() tables {
 	t := tables{scalars: map[string]*Scalar{}, aggregates: map[string]*Aggregate{}}
-	for _, s := range slices.Concat(stringFunctions(), mathFunctions(), dateFunctions(), otherFunctions()) {
+	for _, s := range slices.Concat(stringFunctions(), mathFunctions(), dateFunctions(), otherFunctions(), geoFunctions()) {
 		t.scalars[strings.ToUpper(s.Name)] = s
 		t.names = append(t.names, s.Name)
 	}

@@ -392,3 +392,17 @@ func TestRegistry(t *testing.T) {
 		}
 	}
 }
+
+// The geospatial functions are there, by the rules of the job's level.
+func TestGeospatialFunctions(t *testing.T) {
+	t.Parallel()
+	point, err := call(t, "CreatePoint", syntax.NoUnit, args(10.0, 20.0))
+	if err != nil || point.Get("type").Str() != "Point" {
+		t.Errorf("CreatePoint: %v, %v", point, err)
+	}
+	runCases(t, syntax.NoUnit, []scalarCase{
+		{"ST_WITHIN", args(point, "POLYGON((0 0, 30 0, 30 30, 0 30, 0 0))"), 1},
+		{"ST_WITHIN", args("POINT(50 50)", "POLYGON((0 0, 30 0, 30 30, 0 30, 0 0))"), 0},
+		{"ST_WITHIN", args(nil, "POLYGON((0 0, 30 0, 30 30, 0 30, 0 0))"), nil},
+	})
+}

@@ -25,6 +25,8 @@ type top struct {
 	added, removed uint64
 	// bytes is what the items hold beside the slice.
 	bytes int
+	// scratch is memory for the keys of a row that may not be kept.
+	scratch []value.Value
 }
 
 type topItem struct {
@@ -101,6 +103,18 @@ func orderKey(name string, v value.Value) (value.Value, error) {
 	return v, refuse(name, "numbers and datetimes in ORDER BY", v)
 }
 
+// keys appends the keys of a row, which come behind its value.
+func (o *topOptions) keys(dst, args []value.Value) ([]value.Value, error) {
+	for _, a := range args[1:] {
+		k, err := orderKey(o.name, a)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, k)
+	}
+	return dst, nil
+}
+
 // Add takes the value, or the whole event, then the keys.
 func (s *top) Add(args []value.Value, at int64) error {
 	item, ok, err := s.take(args, at)
@@ -113,15 +127,11 @@ func (s *top) Add(args []value.Value, at int64) error {
 // take makes an item of a row; ok is false if it can not be among the first n.
 // Only then is nothing cloned.
 func (s *top) take(args []value.Value, at int64) (item topItem, ok bool, err error) {
-	var few [4]value.Value
-	keys := few[:0]
-	for _, a := range args[1:] {
-		k, err := orderKey(s.options.name, a)
-		if err != nil {
-			return item, false, err
-		}
-		keys = append(keys, k)
+	keys, err := s.options.keys(s.scratch[:0], args)
+	if err != nil {
+		return item, false, err
 	}
+	s.scratch = keys
 	item = topItem{keys: keys, at: at, row: s.added}
 	s.added++
 	if n := len(s.items); s.options.n < 1 || n >= s.options.n && s.options.compare(&s.items[s.options.n-1], &item) < 0 {
@@ -177,7 +187,8 @@ func (s *top) Result() (value.Value, error) {
 }
 
 func (s *top) Size() int {
-	return int(unsafe.Sizeof(*s)) + int(unsafe.Sizeof(*s.options)) + cap(s.items)*int(unsafe.Sizeof(topItem{})) + s.bytes
+	return int(unsafe.Sizeof(*s)) + int(unsafe.Sizeof(*s.options)) + cap(s.items)*int(unsafe.Sizeof(topItem{})) + s.bytes +
+		cap(s.scratch)*int(unsafe.Sizeof(value.Value{}))
 }
 
 // AppendState counts rows from the first that has not left.
@@ -239,13 +250,9 @@ func (s *slidingTop) Add(args []value.Value, at int64) error {
 	if s.options.n < 1 {
 		return nil
 	}
-	var keys []value.Value
-	for _, a := range args[1:] {
-		k, err := orderKey(s.options.name, a)
-		if err != nil {
-			return err
-		}
-		keys = append(keys, k)
+	keys, err := s.options.keys(nil, args)
+	if err != nil {
+		return err
 	}
 	s.insert(topItem{keys: keys, Value: args[0].Clone(), at: at, row: s.added})
 	s.added++
