@@ -8,7 +8,7 @@ import (
 	"millrace/record"
 )
 
-// idSet remembers event IDs for a horizon of event time, in bounded memory:
+// IDSet remembers event IDs for a horizon of event time, in bounded memory:
 // open addressing, 20 bytes a slot at a load of 0.5 to 0.8, so 25 to 40 bytes
 // an ID. Each slot carries the ID's time bucket; a slot whose bucket has
 // fallen behind the horizon counts as free, so expiry costs nothing until the
@@ -16,7 +16,7 @@ import (
 //
 // A Go map of [16]byte would need about the same memory, but cannot expire
 // without walking it or keeping a second list of IDs per bucket.
-type idSet struct {
+type IDSet struct {
 	width    int64 // of a bucket, in microseconds
 	horizon  int64 // in microseconds
 	maxSlots int
@@ -44,8 +44,8 @@ const (
 	maxEarly = int64(5 * 60 * 1e6)
 )
 
-func newIDSet(horizonMicros, maxBytes int64) *idSet {
-	s := &idSet{
+func newIDSet(horizonMicros, maxBytes int64) *IDSet {
+	s := &IDSet{
 		horizon:   horizonMicros,
 		width:     max(horizonMicros/horizonBins, 1e6),
 		maxSlots:  int(max(maxBytes/slotBytes, minSlots)),
@@ -55,7 +55,7 @@ func newIDSet(horizonMicros, maxBytes int64) *idSet {
 	return s
 }
 
-func (s *idSet) alloc(slots int) {
+func (s *IDSet) alloc(slots int) {
 	s.ids = make([]record.ID, slots)
 	s.buckets = make([]uint32, slots)
 	s.used = 0
@@ -63,17 +63,17 @@ func (s *idSet) alloc(slots int) {
 
 // bucketOf never returns 0, which marks a free slot. Times before 1970 share
 // the first bucket.
-func (s *idSet) bucketOf(micros int64) uint32 {
+func (s *IDSet) bucketOf(micros int64) uint32 {
 	if micros < 0 {
 		return 1
 	}
 	return uint32(min(micros/s.width, 1<<32-3)) + 1
 }
 
-// add remembers id and reports whether it was there already. An event older
+// Add remembers id and reports whether it was there already. An event older
 // than the horizon is neither remembered nor recognised: the store's key is
 // what catches it then.
-func (s *idSet) add(id record.ID, createdAt, enqueuedAt int64) (duplicate bool) {
+func (s *IDSet) Add(id record.ID, createdAt, enqueuedAt int64) (duplicate bool) {
 	at := min(createdAt, enqueuedAt+maxEarly)
 	if at > s.watermark {
 		s.watermark = at
@@ -123,7 +123,7 @@ func slotOf(id record.ID, n int) int {
 
 // rehash drops what has expired and sizes the table to what is left; when
 // that would pass the memory bound, the oldest buckets go early.
-func (s *idSet) rehash() {
+func (s *IDSet) rehash() {
 	live, perBucket := s.census()
 	for b := s.floor; slotsFor(live) > s.maxSlots; b++ {
 		if n := perBucket[b]; n > 0 {
@@ -148,7 +148,7 @@ func (s *idSet) rehash() {
 func slotsFor(live int) int { return max(live*8/5, minSlots) }
 
 // census counts the live IDs, in all and by bucket.
-func (s *idSet) census() (live int, perBucket map[uint32]int) {
+func (s *IDSet) census() (live int, perBucket map[uint32]int) {
 	perBucket = make(map[uint32]int, 2*horizonBins)
 	var last uint32
 	run := 0
@@ -167,7 +167,7 @@ func (s *idSet) census() (live int, perBucket map[uint32]int) {
 	return live, perBucket
 }
 
-func (s *idSet) live() int {
+func (s *IDSet) live() int {
 	n := 0
 	for _, b := range s.buckets {
 		if b != 0 && b >= s.floor {
@@ -178,7 +178,7 @@ func (s *idSet) live() int {
 }
 
 // put inserts an ID that is known to be absent.
-func (s *idSet) put(id record.ID, bucket uint32) {
+func (s *IDSet) put(id record.ID, bucket uint32) {
 	i := slotOf(id, len(s.ids))
 	for s.buckets[i] != 0 {
 		if i++; i == len(s.ids) {
@@ -190,12 +190,12 @@ func (s *idSet) put(id record.ID, bucket uint32) {
 }
 
 // bytes is the memory held by the table.
-func (s *idSet) bytes() int64 { return int64(len(s.ids)) * slotBytes }
+func (s *IDSet) bytes() int64 { return int64(len(s.ids)) * slotBytes }
 
 const idSetHeader = 8 + 8 + 4 + 4
 
-// appendTo writes the live entries (docs/formats/snapshot.md).
-func (s *idSet) appendTo(dst []byte) []byte {
+// AppendState writes the live entries (docs/formats/snapshot.md).
+func (s *IDSet) AppendState(dst []byte) []byte {
 	le := binary.LittleEndian
 	dst = le.AppendUint64(dst, uint64(s.watermark))
 	dst = le.AppendUint64(dst, uint64(s.width))
@@ -216,8 +216,8 @@ func (s *idSet) appendTo(dst []byte) []byte {
 
 var errSnapshotShape = errors.New("the snapshot's ID table has an impossible size")
 
-// readFrom replaces the set by one that appendTo wrote.
-func (s *idSet) readFrom(src []byte) error {
+// ReadState replaces the set by one that appendTo wrote.
+func (s *IDSet) ReadState(src []byte) error {
 	le := binary.LittleEndian
 	if len(src) < idSetHeader {
 		return errSnapshotShape

@@ -33,7 +33,7 @@ func TestIDSetAgainstModel(t *testing.T) {
 				id = order[max(0, len(order)-1-rng.IntN(4000))]
 				at = seen[id]
 			}
-			dup := s.add(id, at, now)
+			dup := s.Add(id, at, now)
 			first, known := seen[id]
 			switch {
 			case dup && !known:
@@ -47,7 +47,7 @@ func TestIDSetAgainstModel(t *testing.T) {
 			}
 			if rng.IntN(3000) == 0 {
 				again := newIDSet(horizon, 1<<30)
-				if err := again.readFrom(s.appendTo(nil)); err != nil {
+				if err := again.ReadState(s.AppendState(nil)); err != nil {
 					t.Fatal(err)
 				}
 				s = again
@@ -64,7 +64,7 @@ func TestIDSetExpires(t *testing.T) {
 	now := int64(1_700_000_000e6)
 	for range 500_000 { // 1000 events a second: 10,000 within the horizon
 		now += 1000
-		s.add(randomID(rng), now, now)
+		s.Add(randomID(rng), now, now)
 	}
 	if s.bytes() > 40*12_000*2 {
 		t.Fatalf("%d bytes for 10,000 IDs within the horizon", s.bytes())
@@ -83,7 +83,7 @@ func TestIDSetBound(t *testing.T) {
 	for i := range 400_000 {
 		now += 1000
 		id := randomID(rng)
-		s.add(id, now, now)
+		s.Add(id, now, now)
 		if s.bytes() > bound {
 			t.Fatalf("%d bytes, the bound is %d", s.bytes(), bound)
 		}
@@ -95,7 +95,7 @@ func TestIDSetBound(t *testing.T) {
 		t.Fatal("the horizon was not cut")
 	}
 	for _, id := range last {
-		if !s.add(id, now, now) {
+		if !s.Add(id, now, now) {
 			t.Fatal("one of the newest IDs was forgotten")
 		}
 	}
@@ -109,22 +109,22 @@ func TestIDSetClockInTheFuture(t *testing.T) {
 	s := newIDSet(600e6, 1<<20)
 	now := int64(1_700_000_000e6)
 	id := randomID(rng)
-	s.add(id, now, now)
-	s.add(randomID(rng), now+10*365*86400e6, now)
-	if !s.add(id, now, now) {
+	s.Add(id, now, now)
+	s.Add(randomID(rng), now+10*365*86400e6, now)
+	if !s.Add(id, now, now) {
 		t.Fatal("the event is no longer recognised")
 	}
 }
 
 func FuzzIDSetRead(f *testing.F) {
 	s := newIDSet(600e6, 1<<20)
-	f.Add(s.appendTo(nil))
-	s.add(record.ID{1}, 1_700_000_000e6, 1_700_000_000e6)
-	f.Add(s.appendTo(nil))
+	f.Add(s.AppendState(nil))
+	s.Add(record.ID{1}, 1_700_000_000e6, 1_700_000_000e6)
+	f.Add(s.AppendState(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := newIDSet(600e6, 1<<20)
-		if s.readFrom(data) == nil {
-			s.add(record.ID{9}, 1_700_000_000e6, 1_700_000_000e6)
+		if s.ReadState(data) == nil {
+			s.Add(record.ID{9}, 1_700_000_000e6, 1_700_000_000e6)
 		}
 	})
 }
@@ -136,7 +136,7 @@ func BenchmarkIDSetAdd(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		now += 100
-		s.add(randomID(rng), now, now)
+		s.Add(randomID(rng), now, now)
 	}
 	b.ReportMetric(float64(s.bytes())/float64(s.live()), "B/id")
 }

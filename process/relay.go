@@ -68,30 +68,43 @@ func NewRelay(cfg RelayConfig, partitions int) *Relay {
 // Name implements Engine.
 func (r *Relay) Name() string { return fmt.Sprintf("relay/1 horizon=%s", r.cfg.Dedupe.Horizon) }
 
-// Lookback implements Engine. Devices may buffer, but an event cannot be
-// appended before it was created, so the horizon in append time covers the
-// horizon in event time; maxEarly covers clocks that run ahead.
-func (r *Relay) Lookback() time.Duration {
-	if r.cfg.Dedupe.Horizon == 0 {
-		return 0
-	}
-	return r.cfg.Dedupe.Horizon.D() + time.Duration(maxEarly)*time.Microsecond
-}
+// Lookback implements Engine.
+func (r *Relay) Lookback() time.Duration { return r.cfg.Dedupe.Lookback() }
 
 // NewTask implements Engine.
 func (r *Relay) NewTask(partition int32) Task {
 	t := &relayTask{r: r, partition: partition}
-	if h := r.cfg.Dedupe.Horizon.D(); h > 0 {
-		t.seen = newIDSet(h.Microseconds(), int64(r.cfg.Dedupe.MaxBytes)/int64(r.partitions))
-		t.seen.onCut = r.OnForgotten
-	}
+	t.seen = r.cfg.Dedupe.NewIDSet(r.partitions, r.OnForgotten)
 	return t
+}
+
+// NewIDSet returns the memory of one of so many partitions, nil if dedupe is
+// switched off. onForgotten, if not nil, is told how many IDs were forgotten
+// before the horizon because the bound was reached.
+func (c *DedupeConfig) NewIDSet(partitions int, onForgotten func(ids int)) *IDSet {
+	if c.Horizon == 0 {
+		return nil
+	}
+	s := newIDSet(c.Horizon.D().Microseconds(), int64(c.MaxBytes)/int64(max(partitions, 1)))
+	s.onCut = onForgotten
+	return s
+}
+
+// Lookback is how much of the log, in append time, holds everything that the
+// dedupe step remembers. Devices may buffer, but an event cannot be appended
+// before it was created, so the horizon in append time covers the horizon in
+// event time; maxEarly covers clocks that run ahead.
+func (c *DedupeConfig) Lookback() time.Duration {
+	if c.Horizon == 0 {
+		return 0
+	}
+	return c.Horizon.D() + time.Duration(maxEarly)*time.Microsecond
 }
 
 type relayTask struct {
 	r         *Relay
 	partition int32
-	seen      *idSet // nil: no dedupe
+	seen      *IDSet // nil: no dedupe
 	scratch   record.Event
 }
 
@@ -102,10 +115,10 @@ func (t *relayTask) Process(b *record.Batch, out *Output) error {
 		res := &out.Results[len(out.Results)-1]
 		if err := t.decode(&res.Event, rec); err != nil {
 			out.Results = out.Results[:len(out.Results)-1]
-			out.Dead = append(out.Dead, deadLetter(t.partition, rec, err, t.r.now()))
+			out.Dead = append(out.Dead, DeadLetter(t.partition, rec, err, t.r.now()))
 			continue
 		}
-		if t.seen != nil && t.seen.add(res.ID, res.CreatedAt, rec.Timestamp) {
+		if t.seen != nil && t.seen.Add(res.ID, res.CreatedAt, rec.Timestamp) {
 			out.Results = out.Results[:len(out.Results)-1]
 			out.Duplicates++
 			continue
@@ -123,7 +136,7 @@ func (t *relayTask) Replay(b *record.Batch) error {
 	for i := range b.Records {
 		rec := &b.Records[i]
 		if t.decode(&t.scratch, rec) == nil {
-			t.seen.add(t.scratch.ID, t.scratch.CreatedAt, rec.Timestamp)
+			t.seen.Add(t.scratch.ID, t.scratch.CreatedAt, rec.Timestamp)
 		}
 	}
 	return nil
@@ -141,17 +154,18 @@ func (t *relayTask) Snapshot(dst []byte) []byte {
 	if t.seen == nil {
 		return dst
 	}
-	return t.seen.appendTo(dst)
+	return t.seen.AppendState(dst)
 }
 
 func (t *relayTask) Restore(state []byte) error {
 	if t.seen == nil {
 		return nil
 	}
-	return t.seen.readFrom(state)
+	return t.seen.ReadState(state)
 }
 
-func deadLetter(partition int32, rec *record.Record, err error, now int64) record.DeadLetter {
+// DeadLetter is an input that cannot be decoded, given up at now.
+func DeadLetter(partition int32, rec *record.Record, err error, now int64) record.DeadLetter {
 	d := record.DeadLetter{Partition: partition, Offset: rec.Offset, Reason: record.NotJSON,
 		Detail: err.Error(), At: now, Key: rec.Key, Raw: rec.Value}
 	if de, ok := errors.AsType[*record.DecodeError](err); ok {
