@@ -72,3 +72,13 @@ func FuzzReadState(f *testing.F) {
 		}
 	})
 }
+
+func TestJSONText(t *testing.T) {
+	t.Parallel()
+	if got := RawAt([]byte(` {"A":true} `), Level10).JSON(); string(got) != `{"A":true}` {
+		t.Errorf("the text is %q", got)
+	}
+	if NewRecord(nil).JSON() != nil || Text("{}").JSON() != nil {
+		t.Error("text of what is none")
+	}
+}

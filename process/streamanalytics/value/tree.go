@@ -23,6 +23,16 @@ func (v Value) Len() int {
 	return n
 }
 
+// JSON returns the text of a record or array that still is JSON text, as a
+// view; nil for every other value. It is the text as it came: below Level12
+// AppendJSON may write another one.
+func (v Value) JSON() []byte {
+	if !v.IsRaw() {
+		return nil
+	}
+	return v.json()
+}
+
 // At returns element i of an array, counted from 0; NULL when there is none or
 // the value is no array. A raw array is walked up to the element: use Elements
 // to see them all.
