@@ -216,7 +216,7 @@ func (s *IDSet) AppendState(dst []byte) []byte {
 
 var errSnapshotShape = errors.New("the snapshot's ID table has an impossible size")
 
-// ReadState replaces the set by one that appendTo wrote.
+// ReadState replaces the set by one that AppendState wrote.
 func (s *IDSet) ReadState(src []byte) error {
 	le := binary.LittleEndian
 	if len(src) < idSetHeader {

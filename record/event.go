@@ -120,6 +120,9 @@ const (
 	WrongType Reason = "wrong-type"
 	// Oversized: larger than the solution's limit for one event.
 	Oversized Reason = "oversized"
+	// DroppedByPolicy: a stated rule leaves the event out (it is late, early or
+	// out of order beyond what the query allows).
+	DroppedByPolicy Reason = "dropped-by-policy"
 	// Rejected: the store refuses this event whatever is tried.
 	Rejected Reason = "rejected-by-store"
 )

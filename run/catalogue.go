@@ -19,6 +19,7 @@ import (
 	"millrace/connector/sqldb"
 	"millrace/internal/solution"
 	"millrace/process"
+	"millrace/process/streamanalytics"
 	"millrace/simulate"
 	"millrace/verify"
 )
@@ -33,16 +34,18 @@ func Registry() solution.Registry {
 			kafkahub.Kind:  func() connector.LogConfig { return kafkahub.NewConfig() },
 		},
 		Process: map[string]func() any{
-			"relay":     func() any { return process.NewRelayConfig() },
-			captureKind: func() any { return process.NewCaptureConfig() },
+			"relay":              func() any { return process.NewRelayConfig() },
+			captureKind:          func() any { return process.NewCaptureConfig() },
+			streamanalytics.Kind: func() any { return streamanalytics.NewConfig() },
 		},
 		Serve: map[string]func() connector.StoreConfig{
-			"sqldb":       func() connector.StoreConfig { return sqldb.NewConfig() },
-			kafka.Kind:    func() connector.StoreConfig { return kafka.NewStoreConfig() },
-			archive.Kind:  func() connector.StoreConfig { return archive.NewConfig() },
-			cosmosdb.Kind: func() connector.StoreConfig { return cosmosdb.NewConfig() },
-			delta.Kind:    func() connector.StoreConfig { return delta.NewConfig() },
-			files.Kind:    func() connector.StoreConfig { return files.NewConfig() },
+			"sqldb":        func() connector.StoreConfig { return sqldb.NewConfig() },
+			kafka.Kind:     func() connector.StoreConfig { return kafka.NewStoreConfig() },
+			eventhubs.Kind: func() connector.StoreConfig { return eventhubs.NewStoreConfig() },
+			archive.Kind:   func() connector.StoreConfig { return archive.NewConfig() },
+			cosmosdb.Kind:  func() connector.StoreConfig { return cosmosdb.NewConfig() },
+			delta.Kind:     func() connector.StoreConfig { return delta.NewConfig() },
+			files.Kind:     func() connector.StoreConfig { return files.NewConfig() },
 		},
 		Simulate:    func() any { c := simulate.Defaults(); return &c },
 		DeadLetters: func() any { return solution.NewDeadLetters() },
@@ -50,16 +53,19 @@ func Registry() solution.Registry {
 	}
 }
 
-// engines make the processing engine of a kind from its configuration.
-var engines = map[string]func(cfg any, partitions int, log *slog.Logger) process.Engine{
-	"relay": func(cfg any, partitions int, log *slog.Logger) process.Engine {
-		relay := process.NewRelay(*cfg.(*process.RelayConfig), partitions)
+// engines make the processing engine of a solution.
+var engines = map[string]func(s *solution.Solution, partitions int, log *slog.Logger) (process.Engine, error){
+	streamanalytics.Kind: func(s *solution.Solution, partitions int, log *slog.Logger) (process.Engine, error) {
+		return streamanalytics.New(*s.Process.(*streamanalytics.Config), s.Files, partitions, log)
+	},
+	"relay": func(s *solution.Solution, partitions int, log *slog.Logger) (process.Engine, error) {
+		relay := process.NewRelay(*s.Process.(*process.RelayConfig), partitions)
 		var once sync.Once
 		relay.OnForgotten = func(int) {
 			once.Do(func() {
 				log.Warn("dedupe.maxBytes is reached: events are recognised for less than the horizon")
 			})
 		}
-		return relay
+		return relay, nil
 	},
 }

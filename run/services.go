@@ -90,7 +90,13 @@ func (s *services) standin(ctx context.Context, kind string, cfg addressed, q *c
 		s.life.started("the embedded "+kind, local.Close)
 		s.standins[kind] = local
 	}
-	cfg.SetAddress(local.Address())
+	address := local.Address()
+	if out, ok := local.(outAddress); ok {
+		if _, store := cfg.(connector.StoreConfig); store {
+			address = out.OutAddress()
+		}
+	}
+	cfg.SetAddress(address)
 	return true, nil
 }
 

@@ -54,6 +54,16 @@ var standins = map[string]func(ctx context.Context, q *cli.Request, d *dataDir, 
 	},
 }
 
+// outNamespace is the embedded namespace of a hub that results are served from.
+const outNamespace = "millrace-out"
+
+// outAddress is implemented by a stand-in in which stores have another address
+// than logs.
+type outAddress interface{ OutAddress() string }
+
+// OutAddress implements outAddress.
+func (s *eventHubs) OutAddress() string { return s.Server.Endpoints(outNamespace).AMQP }
+
 // throughKafka is Event Hubs for those who enter by the Kafka endpoint.
 type throughKafka struct{ *eventHubs }
 
@@ -76,6 +86,12 @@ func eventHubsOf(ctx context.Context, sol *solution.Solution, d *dataDir, o even
 	// not told that there is none.
 	namespace.Hubs = []hub.Spec{spec}
 	o.Namespaces = []emulator.NamespaceConfig{{NamespaceSpec: namespace}}
+	if out, ok := sol.Serve.(*eventhubs.StoreConfig); ok {
+		// Results go to a namespace with throughput units of its own.
+		o.Namespaces = append(o.Namespaces, emulator.NamespaceConfig{NamespaceSpec: hub.NamespaceSpec{Name: outNamespace,
+			ThroughputUnits: out.ThroughputUnits,
+			Hubs:            []hub.Spec{{Name: out.HubOf(d.manifest.Run), Partitions: out.Partitions, Retention: out.Retention.D()}}}})
+	}
 	return startEventHubs(ctx, o)
 }
 

@@ -63,10 +63,12 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	if !ok {
 		return nil, fmt.Errorf("no engine of kind %q", q.Solution.ProcessKind)
 	}
-	engine := newEngine(q.Solution.Process, s.partitions, q.Log)
+	engine, err := newEngine(q.Solution, s.partitions, q.Log)
+	if err != nil {
+		return nil, err
+	}
 	w := &worker{log: s.log, group: groupName(q), processed: process.NewStats(), served: serve.NewStats(), backlog: ingest.NewBacklog(s.log)}
 	w.metered, _ = s.store.(connector.Metered)
-	var err error
 	if w.snapshots, err = process.OpenSnapshots(d.file("state"), q.Log); err != nil {
 		return nil, err
 	}
