@@ -51,14 +51,24 @@ func openFile(path string) (io.ReadCloser, error) {
 	return f, nil
 }
 
-// Open opens a file for reading its records.
-func Open(f File, open Opener) (Reader, error) {
+// OpenRaw opens a file for reading what is in it. An error says in a sentence
+// what is wrong with the path.
+func OpenRaw(path string, open Opener) (io.ReadCloser, error) {
 	if open == nil {
 		open = openFile
 	}
-	in, err := open(f.Path)
+	in, err := open(path)
 	if err != nil {
-		return nil, fileProblem(f.Path, err)
+		return nil, fileProblem(path, err)
+	}
+	return in, nil
+}
+
+// Open opens a file for reading its records.
+func Open(f File, open Opener) (Reader, error) {
+	in, err := OpenRaw(f.Path, open)
+	if err != nil {
+		return nil, err
 	}
 	r, err := newReader(f, in)
 	if err != nil {

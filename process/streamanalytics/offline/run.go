@@ -1,0 +1,524 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"millrace/process/streamanalytics/exec"
+	"millrace/process/streamanalytics/files"
+	"millrace/process/streamanalytics/plan"
+	"millrace/process/streamanalytics/syntax"
+	"millrace/process/streamanalytics/value"
+)
+
+// Request is one run of a query.
+type Request struct {
+	Query   Query
+	Options *Options
+	World   World
+	// Begin, if set, is called with the names of the outputs once the query and
+	// its files are known to be in order, before the first row.
+	Begin func(outputs []string) error
+	// Row takes the rows of the outputs as JSON objects; row is valid until it
+	// returns. An error stops the run.
+	Row func(output string, row []byte) error
+	// Dropped, if set, is told of every event that was not used.
+	Dropped func(*Dropped) error
+	// Progress, if set, is called now and then.
+	Progress func(Progress)
+	// Idle, if set, is called when a run that follows its input has to wait for
+	// more of it.
+	Idle func() error
+	// Follow reads on when a file has ended, until the context ends.
+	Follow bool
+	// Now is the clock, nil for that of the machine.
+	Now func() time.Time
+}
+
+// Dropped is an event that was not used, and where it is.
+type Dropped struct {
+	Reason, Detail string
+	Input, File    string
+	Line           int64
+	Partition      int32
+	Offset         int64
+	// Raw is the event's text, valid until the call returns.
+	Raw []byte
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Events, Rows int64
+	// Looking tells that the files are read for the order of their events.
+	Looking bool
+	Elapsed time.Duration
+}
+
+// Summary is what came of a run.
+type Summary struct {
+	// Outputs are the outputs of the query in its order.
+	Outputs []OutputCount
+	// Stats are the engine's counts.
+	Stats exec.Stats
+	// Dropped counts the events that were not used, by reason.
+	Dropped map[string]int64
+	// Latest is the latest arrival, exec.NoTime if there was no event.
+	Latest int64
+	// StateBytes is the most memory that the state took, roughly.
+	StateBytes int64
+	// Elapsed is the time of the run without the check of the query.
+	Elapsed time.Duration
+	// Notes are remarks for people.
+	Notes []string
+}
+
+// OutputCount is how many rows an output got.
+type OutputCount struct {
+	Name string
+	Rows int64
+}
+
+// RunError is a run that failed: at which event, and in which part of the query.
+type RunError struct {
+	Query Query
+	// Pos is the place in the query, if one is to blame.
+	Pos syntax.Pos
+	// File and Line are the event's place, "" behind the last one.
+	File string
+	Line int64
+	Err  error
+}
+
+// Error says where and why in one line.
+func (e *RunError) Error() string {
+	s := e.Err.Error()
+	if e.Pos.IsValid() {
+		s = e.Pos.String() + ": " + s
+		if e.Query.Name != "" {
+			s = e.Query.Name + ": " + s
+		}
+	}
+	if e.File != "" {
+		s += fmt.Sprintf(" (at the event in %s:%d)", e.File, e.Line)
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *RunError) Unwrap() error { return e.Err }
+
+// runner is a run that is under way.
+type runner struct {
+	Request
+	*compiled
+	feeds   []*feed
+	task    *exec.Task
+	now     *event
+	from    *feed
+	event   exec.Event
+	offsets map[place]int64
+	// named tells which inputs have events that name their partitions.
+	named   map[int]bool
+	rows    []int64
+	buf     []byte
+	began   time.Time
+	summary Summary
+	rowErr  error
+}
+
+// place is a partition of an input.
+type place struct {
+	input     int
+	partition int32
+}
+
+// Run runs a query over its files until they end. Errors are a UseError or a
+// *QueryError about what was asked for, a *RunError about a failed run, or
+// those of Row and the files. The summary is complete if err is nil, and says
+// how far the run came if it is a *RunError.
+func Run(ctx context.Context, q Request) (*Summary, error) {
+	c, err := compile(q.Query, q.Options, q.World, true)
+	if err != nil {
+		return nil, err
+	}
+	if q.Now == nil {
+		q.Now = time.Now
+	}
+	r := &runner{Request: q, compiled: c, began: q.Now(), offsets: map[place]int64{}, named: map[int]bool{},
+		rows: make([]int64, len(c.job.Outputs))}
+	r.summary.Dropped, r.summary.Latest = map[string]int64{}, exec.NoTime
+	if err := r.prepare(ctx); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	err = errors.Join(r.work(ctx), r.close())
+	return r.finish(), err
+}
+
+// prepare opens all that the run reads.
+func (r *runner) prepare(ctx context.Context) error {
+	if err := r.makeFeeds(); err != nil {
+		return err
+	}
+	tables, err := r.openReferences(ctx, r.Options, r.World)
+	if err != nil {
+		return err
+	}
+	o := exec.Options{Late: r.settings.late, OutOfOrder: r.settings.outOfOrder, LatePolicy: r.settings.mode, Replay: r.Options.Replay,
+		EmitEarly: r.settings.emitEarly, Start: r.settings.start, MaxStateBytes: r.settings.maxState, Functions: r.functions,
+		Reference: map[string]exec.Reference{}, Partitions: map[string][]int32{}, OnRow: r.onRow, OnDropped: r.onDropped}
+	for name, t := range tables {
+		o.Reference[name] = t
+	}
+	for _, f := range r.feeds {
+		if err := r.survey(ctx, f, o.Partitions); err != nil {
+			return err
+		}
+	}
+	if r.task, err = exec.New(r.job, o); err != nil {
+		return r.failed(err)
+	}
+	if r.Begin != nil {
+		var names []string
+		for _, o := range r.job.Outputs {
+			names = append(names, o.Name)
+		}
+		if err := r.Begin(names); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.feeds {
+		if err := r.openFeed(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeFeeds makes a feed of each file.
+func (r *runner) makeFeeds() error {
+	bound, err := r.bind()
+	if err != nil {
+		return err
+	}
+	began := value.FromGoTime(r.began)
+	for i := range r.job.Inputs {
+		if len(bound[i]) == 0 {
+			continue
+		}
+		clock, err := newClock(r.job, i, r.settings, r.Options.Arrival, began)
+		if err != nil {
+			return r.failed(err)
+		}
+		for p, file := range bound[i] {
+			f := &feed{input: i, file: file, clock: clock, partition: int32(p)}
+			if r.live(f) {
+				own := *clock
+				own.live = func() int64 { return value.FromGoTime(r.Now()) }
+				f.clock = &own
+			}
+			r.feeds = append(r.feeds, f)
+		}
+	}
+	return nil
+}
+
+// live tells whether a feed's events come as time goes by.
+func (r *runner) live(f *feed) bool { return f.file.Path == files.Stdin || r.Follow }
+
+// survey reads a file for the order of its events, unless they are taken as
+// they come.
+func (r *runner) survey(ctx context.Context, f *feed, partitions map[string][]int32) error {
+	name := r.job.Inputs[f.input].Name
+	if r.live(f) {
+		return nil
+	}
+	s, err := f.look(r.World.opener(), func() error {
+		r.progress(true)
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	if f.clock.mode != byFile {
+		f.lag = s.lag
+	}
+	if f.clock.mode == byField && s.events > 0 && s.untimed == s.events {
+		return files.Misuse("", "no event of %s has a time in the field %s, which --arrival names", f.file.Path, r.Options.Arrival)
+	}
+	if f.clock.mode == byField && s.untimed > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("%s of %s have no time in the field %s; they arrive with the event before them",
+			several(s.untimed, "event"), f.file.Path, r.Options.Arrival))
+	}
+	if s.named {
+		r.named[f.input] = true
+	} else if s.events > 0 {
+		s.partitions = []int32{f.partition}
+	}
+	for _, p := range s.partitions {
+		if !slices.Contains(partitions[name], p) {
+			partitions[name] = append(partitions[name], p)
+		}
+	}
+	return nil
+}
+
+// openFeed opens a feed and reads its first event.
+func (r *runner) openFeed(ctx context.Context, f *feed) error {
+	if !r.live(f) {
+		if err := f.open(r.World.opener()); err != nil {
+			return err
+		}
+		return f.advance()
+	}
+	reader, err := follow(ctx, f.file, r.World.opener(), r.Follow, func() error { return r.wait(f) })
+	if err != nil {
+		return err
+	}
+	f.reader = reader
+	return f.advance()
+}
+
+// wait is called while there is nothing to read: the clock goes on.
+func (r *runner) wait(f *feed) error {
+	if f.clock.mode == byEnqueued && f.begun {
+		if err := r.task.Idle(f.input, f.partition, f.clock.live()); err != nil {
+			return r.failed(err)
+		}
+	}
+	if r.rowErr != nil {
+		return r.rowErr
+	}
+	if r.Idle != nil {
+		return r.Idle()
+	}
+	return nil
+}
+
+func (r *runner) close() error {
+	var errs []error
+	for _, f := range r.feeds {
+		if f.reader != nil {
+			errs = append(errs, f.reader.Close())
+			f.reader = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// work pushes all events in the order of arrival.
+func (r *runner) work(ctx context.Context) error {
+	for n := 0; ; n++ {
+		if n%1024 == 0 {
+			r.summary.StateBytes = max(r.summary.StateBytes, r.task.StateBytes())
+			r.progress(false)
+			if err := ctx.Err(); err != nil && !r.following() {
+				return err
+			}
+		}
+		f := r.next()
+		if f == nil {
+			break
+		}
+		if err := r.push(f); err != nil {
+			return err
+		}
+		if err := f.advance(); err != nil {
+			return err
+		}
+		if f.head == nil {
+			if err := r.ended(f); err != nil {
+				return err
+			}
+		}
+	}
+	r.now, r.from = nil, nil
+	r.summary.StateBytes = max(r.summary.StateBytes, r.task.StateBytes())
+	if err := r.task.Finish(); err != nil {
+		return r.failed(err)
+	}
+	return r.rowErr
+}
+
+// following tells whether the end of the context is the end of the input.
+func (r *runner) following() bool { return slices.ContainsFunc(r.feeds, r.live) }
+
+// next is the feed whose event comes next: the earliest; of equal ones that of
+// the input, and of the file, that was named first.
+func (r *runner) next() *feed {
+	var least *feed
+	for _, f := range r.feeds {
+		if f.head != nil && (least == nil || f.head.key < least.head.key) {
+			least = f
+		}
+	}
+	return least
+}
+
+// push hands an event to the engine.
+func (r *runner) push(f *feed) error {
+	e := f.head
+	r.now, r.from = e, f
+	r.summary.Latest = max(r.summary.Latest, e.key)
+	at := place{f.input, e.partition}
+	offset := r.offsets[at]
+	r.offsets[at] = offset + 1
+	r.event = exec.Event{Input: f.input, Partition: e.partition, Offset: offset, Arrival: e.key, Enqueued: e.key, Raw: e.raw, Property: r.property}
+	if f.clock.mode == byEvent {
+		r.event.Arrival = exec.NoTime
+		if r.unstamped(f.input) {
+			r.event.Arrival = e.key
+		}
+	}
+	if e.bad != nil {
+		r.summary.Dropped[exec.NotReadable.String()]++
+		r.summary.Stats.InputEvents++
+		r.summary.Stats.InputEventBytes += int64(len(e.raw))
+		r.summary.Stats.InputDeserializationErrors++
+		return r.report(&exec.Dropped{Reason: exec.NotReadable, Input: r.job.Inputs[f.input].Name, Partition: e.partition, Offset: offset, Detail: e.bad.Error(), Raw: e.raw})
+	}
+	if err := r.task.Push(&r.event); err != nil {
+		return r.failed(err)
+	}
+	return r.rowErr
+}
+
+// unstamped tells whether the query also reads an input without TIMESTAMP BY.
+func (r *runner) unstamped(input int) bool {
+	for _, n := range r.job.Nodes {
+		if s, ok := n.(*plan.Source); ok && s.Input == r.job.Inputs[input] && s.TimestampBy == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// property is what GetMetadataPropertyValue finds: members of the event, since
+// files have no others.
+func (r *runner) property(name string) value.Value {
+	v := value.RawAt(r.now.raw, r.settings.level)
+	if whole := v.Get(name); !whole.IsNull() {
+		return whole
+	}
+	for part := range strings.SplitSeq(name, ".") {
+		v = v.Get(strings.Trim(part, "[]"))
+	}
+	return v
+}
+
+// ended tells the engine that a partition has no more events, so that others
+// do not wait for it.
+func (r *runner) ended(f *feed) error {
+	if r.named[f.input] {
+		return nil // another file may have events of the partition
+	}
+	if _, ok := r.offsets[place{f.input, f.partition}]; !ok {
+		return nil
+	}
+	if err := r.task.FinishPartition(f.input, f.partition); err != nil {
+		return r.failed(err)
+	}
+	return r.rowErr
+}
+
+// onRow writes a row of an output.
+func (r *runner) onRow(row *exec.Row) error {
+	r.buf = row.AppendJSON(r.buf[:0])
+	if r.settings.emitEarly > 0 {
+		r.buf = appendEmit(r.buf, row)
+	}
+	r.rows[row.Output]++
+	if r.Row == nil {
+		return nil
+	}
+	if err := r.Row(r.job.Outputs[row.Output].Name, r.buf); err != nil {
+		r.rowErr = err
+		return err
+	}
+	return nil
+}
+
+// EmitMember is the column that says what a row is, with Options.EmitEarly:
+// early, correction or final.
+const EmitMember = "_emit"
+
+func appendEmit(b []byte, row *exec.Row) []byte {
+	kind := "final"
+	if row.Early {
+		kind = "early"
+	} else if row.Correction {
+		kind = "correction"
+	}
+	b = b[:len(b)-1]
+	if len(b) > 1 {
+		b = append(b, ',')
+	}
+	return fmt.Appendf(b, `"%s":"%s"}`, EmitMember, kind)
+}
+
+func (r *runner) onDropped(d *exec.Dropped) {
+	r.summary.Dropped[d.Reason.String()]++
+	if err := r.report(d); err != nil {
+		r.rowErr = err
+	}
+}
+
+// report tells of an event that was not used.
+func (r *runner) report(d *exec.Dropped) error {
+	if r.Dropped == nil {
+		return nil
+	}
+	out := Dropped{Reason: d.Reason.String(), Detail: d.Detail, Input: d.Input, Partition: d.Partition, Offset: d.Offset, Raw: d.Raw}
+	if r.from != nil {
+		out.File, out.Line = r.from.file.Path, r.now.line
+	}
+	return r.Dropped(&out)
+}
+
+// failed says where the engine failed.
+func (r *runner) failed(err error) error {
+	if r.rowErr != nil {
+		return r.rowErr
+	}
+	out := &RunError{Query: r.query, Err: err}
+	if e := (*exec.Error)(nil); errors.As(err, &e) {
+		out.Pos, out.Err = e.Pos, e.Err
+	}
+	if r.now != nil {
+		out.File, out.Line = r.from.file.Path, r.now.line
+	}
+	return out
+}
+
+func (r *runner) progress(looking bool) {
+	if r.Progress == nil {
+		return
+	}
+	rows, events := int64(0), int64(0)
+	for _, n := range r.rows {
+		rows += n
+	}
+	if !looking {
+		events = r.task.Stats().InputEvents
+	}
+	r.Progress(Progress{Events: events, Rows: rows, Looking: looking, Elapsed: r.Now().Sub(r.began)})
+}
+
+// finish makes the summary.
+func (r *runner) finish() *Summary {
+	s := &r.summary
+	bad := s.Stats
+	s.Stats = r.task.Stats()
+	s.Stats.InputEvents += bad.InputEvents
+	s.Stats.InputEventBytes += bad.InputEventBytes
+	s.Stats.InputDeserializationErrors += bad.InputDeserializationErrors
+	for i, o := range r.job.Outputs {
+		s.Outputs = append(s.Outputs, OutputCount{o.Name, r.rows[i]})
+	}
+	s.Elapsed, s.Notes = r.Now().Sub(r.began), r.notes
+	return s
+}
