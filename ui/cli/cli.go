@@ -90,7 +90,7 @@ func (a *app) root() *cobra.Command {
 		" for more information about a command", "\nfor more information about a command").Replace(root.UsageTemplate()))
 	root.AddCommand(a.listCommand(), a.describeCommand(), a.schemaCommand(), a.doctorCommand(), a.versionCommand())
 	for _, c := range []*cobra.Command{a.runCommand(), a.simulateCommand(), a.processCommand(), a.verifyCommand(),
-		a.metricsCommand(), a.queryCommand(), a.deltaCommand(), a.compareCommand(), a.localCommand()} {
+		a.metricsCommand(), a.queryCommand(), a.deltaCommand(), a.queriesCommand(), a.compareCommand(), a.localCommand()} {
 		if c != nil {
 			root.AddCommand(c)
 		}

@@ -63,6 +63,8 @@ type Stages struct {
 	// DeltaTable opens the Delta table that a solution writes, for those who
 	// look after it.
 	DeltaTable func(ctx context.Context, r Request) (*delta.Table, error)
+	// Queries makes the tools for authors of Stream Analytics queries.
+	Queries func() Queries
 	// Locals are the stand-ins that `millrace local` serves.
 	Locals []Local
 }
