@@ -69,7 +69,12 @@ type checker struct {
 	// step is the name of the step or output that is being checked.
 	step string
 	// overs tell inputs with TIMESTAMP BY ... OVER from others.
-	overs  []overUse
+	overs []overUse
+	uses  []streamUse
+	// references are the rows of reference data, which are no nodes.
+	references []*sourceRows
+	// moved tells of a slot of joined rows which slot of the right side it is.
+	moved  map[*plan.Slot]*plan.Slot
 	unused []string
 }
 
@@ -77,6 +82,9 @@ type checker struct {
 // are known.
 type built struct {
 	node plan.Node
+	// rows are the columns of a Source, Project or Union, and those that a Sink
+	// takes; nil for others.
+	rows relation
 	fix  func()
 }
 
@@ -93,7 +101,7 @@ func Check(script *syntax.Script, o Options) (*plan.Job, []syntax.Diagnostic) {
 	c := &checker{
 		o: o, seen: map[string]bool{}, steps: map[string]*step{}, later: map[string]*syntax.Ident{},
 		declared: map[string]*syntax.CreateTable{}, inputs: map[string]*plan.Input{},
-		sources: map[string]*sourceRows{}, kinds: map[*plan.Slot]value.Kind{}, interned: map[string]int{},
+		sources: map[string]*sourceRows{}, kinds: map[*plan.Slot]value.Kind{}, interned: map[string]int{}, moved: map[*plan.Slot]*plan.Slot{},
 	}
 	c.script(script)
 	if len(c.diags) > 0 {
@@ -122,10 +130,12 @@ func (c *checker) reportSpan(at syntax.Span, suggestion, format string, args ...
 
 // add puts a node into the job. fix is called, in the order of the nodes, when
 // all columns are known; it sets the node's width and the numbers of its slots.
-func (c *checker) add(n plan.Node, pos syntax.Pos, fix func()) {
+func (c *checker) add(n plan.Node, pos syntax.Pos, fix func()) { c.addRows(n, nil, pos, fix) }
+
+func (c *checker) addRows(n plan.Node, rows relation, pos syntax.Pos, fix func()) {
 	h := n.Head()
 	h.Step, h.Pos = c.step, pos
-	c.nodes = append(c.nodes, built{n, fix})
+	c.nodes = append(c.nodes, built{n, rows, fix})
 }
 
 func (c *checker) script(script *syntax.Script) {
@@ -188,7 +198,7 @@ func (c *checker) statement(s *syntax.QueryStatement) {
 	}
 	sink := &plan.Sink{Common: plan.Common{Inputs: []plan.Node{rows.node()}}, Output: c.outputs[at]}
 	c.sinks = append(c.sinks, sink)
-	c.add(sink, s.Pos(), func() {
+	c.addRows(sink, rows, s.Pos(), func() {
 		sink.Width = rows.node().Head().Width
 		for _, col := range rows.layout() {
 			sink.Columns = append(sink.Columns, plan.Column{Name: col.Name, Spread: col.Spread, Hidden: col.Hidden})
@@ -198,9 +208,6 @@ func (c *checker) statement(s *syntax.QueryStatement) {
 
 // job numbers slots and nodes. What no output needs is left out.
 func (c *checker) job() *plan.Job {
-	for _, b := range c.nodes {
-		b.fix()
-	}
 	needed := map[plan.Node]bool{}
 	var need func(n plan.Node)
 	need = func(n plan.Node) {
@@ -214,6 +221,10 @@ func (c *checker) job() *plan.Job {
 	}
 	for _, s := range c.sinks {
 		need(s)
+	}
+	c.prune(needed)
+	for _, b := range c.nodes {
+		b.fix()
 	}
 	job := &plan.Job{Level: c.o.Level, Inputs: c.order, Outputs: c.outputs}
 	for _, b := range c.nodes {

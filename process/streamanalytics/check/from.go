@@ -191,6 +191,7 @@ func (c *checker) source(s *syntax.Input) *sourceRows {
 		}
 	}
 	if in.Kind == plan.Stream {
+		c.uses = append(c.uses, streamUse{c.step, s, in, s.PartitionBy != nil})
 		c.overs = append(c.overs, overUse{s.TimestampBy != nil && len(s.TimestampBy.Over) > 0, s, in.Name})
 	}
 	if same, ok := c.sources[key]; ok {
@@ -199,7 +200,9 @@ func (c *checker) source(s *syntax.Input) *sourceRows {
 	c.sources[key] = rows
 	rows.src.Pos = s.Pos()
 	if in.Kind == plan.Stream {
-		c.add(rows.src, s.Pos(), rows.fix)
+		c.addRows(rows.src, rows, s.Pos(), rows.fix)
+	} else {
+		c.references = append(c.references, rows)
 	}
 	return rows
 }

@@ -138,7 +138,7 @@ func (sel *selection) join(s *syntax.Join, left plan.Node, entries []*entry, rig
 func (sel *selection) referenceJoin(s *syntax.Join, left plan.Node, entries []*entry, ref *entry) plan.Node {
 	c := sel.c
 	sel.scope.refs = true
-	ref.shift = &shifter{left: left, moved: map[*plan.Slot]*plan.Slot{}}
+	ref.shift = &shifter{left: left, all: c.moved, moved: map[*plan.Slot]*plan.Slot{}}
 	src := ref.source
 	node := &plan.ReferenceJoin{Common: plan.Common{Inputs: []plan.Node{left}}, Kind: s.Kind, Ref: src.src}
 	if s.On != nil {
@@ -180,7 +180,7 @@ func (sel *selection) streamJoin(s *syntax.Join, left plan.Node, entries []*entr
 		c.report(right.pos, "write JOIN ... ON with DATEDIFF", "CROSS JOIN takes reference data on its right side, and %s is a stream", quote(right.alias))
 		return nil
 	}
-	right.shift = &shifter{left: left, moved: map[*plan.Slot]*plan.Slot{}}
+	right.shift = &shifter{left: left, all: c.moved, moved: map[*plan.Slot]*plan.Slot{}}
 	leftTime, rightTime := &plan.Slot{}, &plan.Slot{}
 	c.kinds[leftTime], c.kinds[rightTime] = value.DateTime, value.DateTime
 	for _, e := range entries {

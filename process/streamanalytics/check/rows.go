@@ -176,13 +176,18 @@ type projectRows struct {
 // project adds a Project above in.
 func (c *checker) project(in plan.Node, pos syntax.Pos) *projectRows {
 	p := &projectRows{c: c, project: &plan.Project{Common: plan.Common{Inputs: []plan.Node{in}}}, hidden: map[string]*plan.Slot{}}
-	c.add(p.project, pos, func() { p.project.Width = len(p.project.Columns) })
+	c.addRows(p.project, p, pos, func() {
+		p.project.Width = len(p.slots)
+		for i, slot := range p.slots {
+			slot.Index = i
+		}
+	})
 	return p
 }
 
 // put adds a column behind the others.
 func (p *projectRows) put(col plan.Column, under func(string) plan.Expr) *plan.Slot {
-	slot := &plan.Slot{Index: len(p.slots)}
+	slot := &plan.Slot{}
 	p.project.Columns = append(p.project.Columns, col)
 	p.slots = append(p.slots, slot)
 	p.under = append(p.under, under)
@@ -275,6 +280,8 @@ func (p *projectRows) names() (names []string, open bool) {
 }
 
 func (p *projectRows) layout() []plan.Column { return p.project.Columns }
+
+func (p *projectRows) at(i int) *plan.Slot { return p.slots[i] }
 
 // fixedRows are rows with columns that are known: those of MATCH_RECOGNIZE and
 // APPLY. The slots are numbered by whoever makes the node.

@@ -38,7 +38,9 @@ type entry struct {
 
 // shifter moves the slots of a right side behind those of the left one.
 type shifter struct {
-	left  plan.Node
+	left plan.Node
+	// all is where the checker finds moved slots of every join.
+	all   map[*plan.Slot]*plan.Slot
 	moved map[*plan.Slot]*plan.Slot
 }
 
@@ -47,6 +49,7 @@ func (s *shifter) slot(from *plan.Slot) *plan.Slot {
 	if !ok {
 		to = &plan.Slot{}
 		s.moved[from] = to
+		s.all[to] = from
 	}
 	return to
 }

@@ -29,10 +29,13 @@ func (c *checker) union(sides []relation, at []syntax.Node, pos syntax.Pos) rela
 	u := &unionRows{c: c, union: &plan.Union{}, hidden: map[string]*plan.Slot{}}
 	for _, side := range sides {
 		p := c.project(side.node(), pos)
+		spread := false
 		for _, col := range first {
 			switch {
+			case col.Spread && spread:
 			case col.Spread:
 				u.spread(p, side)
+				spread = true
 			case side.column(col.Name) == nil:
 				p.put(plan.Column{Name: col.Name, Expr: &plan.Const{}}, nil)
 			default:
@@ -42,7 +45,7 @@ func (c *checker) union(sides []relation, at []syntax.Node, pos syntax.Pos) rela
 		u.sides = append(u.sides, p)
 		u.union.Inputs = append(u.union.Inputs, p.project)
 	}
-	c.add(u.union, pos, func() { u.union.Width = u.sides[0].project.Width })
+	c.addRows(u.union, u, pos, func() { u.union.Width = u.sides[0].project.Width })
 	return u
 }
 
@@ -137,3 +140,5 @@ func (u *unionRows) column(name string) plan.Expr {
 func (u *unionRows) star() []plan.Column     { return u.sides[0].star() }
 func (u *unionRows) names() ([]string, bool) { return u.sides[0].names() }
 func (u *unionRows) layout() []plan.Column   { return u.sides[0].layout() }
+
+func (u *unionRows) at(i int) *plan.Slot { return u.sides[0].slots[i] }
