@@ -37,6 +37,10 @@ type Options struct {
 	// MaxStateBytes bounds the memory that the task's state may take; beyond it
 	// Push fails. 0 is DefaultMaxStateBytes, less than 0 no bound.
 	MaxStateBytes int64
+	// Partitions are those of inputs that a task waits for from the start, by the
+	// names of the inputs. Others are waited for from their first event on; that
+	// is enough for a task with one partition of each input.
+	Partitions map[string][]int32
 	// Functions are the JavaScript functions and aggregates, nil for none.
 	Functions *udf.Library
 	// Reference is the reference data by the names of the inputs.
@@ -181,4 +185,3 @@ type OperatorState struct {
 	Keys, Windows int
 	Bytes         int64
 }
-

@@ -1,0 +1,137 @@
+package exec
+
+import (
+	"strings"
+
+	"millrace/process/streamanalytics/plan"
+	"millrace/process/streamanalytics/value"
+)
+
+// row is what flows between operators. Its slots belong to the operator that
+// hands it on and are valid during push only.
+type row struct {
+	time  int64
+	slots []value.Value
+	// early and correction are as in Row.
+	early, correction bool
+	// match is set while the expressions of a pattern are evaluated.
+	match *matchView
+}
+
+// Row is a row for an output.
+type Row struct {
+	// Output is the index in plan.Job.Outputs.
+	Output int
+	// Time is System.Timestamp().
+	Time int64
+	// Partition and Offset are those of the event whose Push gave the row out.
+	Partition int32
+	Offset    int64
+	// Ordinal numbers the rows of a task that were given out, from 0.
+	Ordinal int64
+	// Slots are the values of Columns.
+	Slots   []value.Value
+	Columns []plan.Column
+	// Early says that the row is provisional, Correction that it is final and
+	// differs from a provisional row that went before it.
+	Early, Correction bool
+}
+
+// AppendJSON appends the row as a JSON object, in the order of the columns.
+// A record in a spread column gives its members; names that occur again,
+// ignoring case, are left out. An event that is passed on by SELECT * alone is
+// copied byte for byte.
+func (r *Row) AppendJSON(dst []byte) []byte {
+	if s, ok := r.only(); ok {
+		return s.AppendJSON(dst)
+	}
+	dst = append(dst, '{')
+	first := true
+	for i := range r.Columns {
+		c := &r.Columns[i]
+		switch {
+		case c.Hidden:
+		case c.Spread:
+			dst = r.appendMembers(dst, i, &first)
+		case !r.named(c.Name, i):
+			dst = appendName(dst, c.Name, &first)
+			dst = r.Slots[i].AppendJSON(dst)
+		}
+	}
+	return append(dst, '}')
+}
+
+// only returns the record of a row that is nothing but one.
+func (r *Row) only() (value.Value, bool) {
+	found := -1
+	for i := range r.Columns {
+		if r.Columns[i].Hidden {
+			continue
+		}
+		if found >= 0 || !r.Columns[i].Spread {
+			return value.Value{}, false
+		}
+		found = i
+	}
+	if found < 0 || r.Slots[found].Kind() != value.Record {
+		return value.Value{}, false
+	}
+	return r.Slots[found], true
+}
+
+func (r *Row) appendMembers(dst []byte, at int, first *bool) []byte {
+	if r.Slots[at].Kind() != value.Record {
+		return dst
+	}
+	for name, m := range r.Slots[at].Members {
+		if !r.named(name, at) {
+			dst = appendName(dst, name, first)
+			dst = m.AppendJSON(dst)
+		}
+	}
+	return dst
+}
+
+// named tells whether a column before the one at the index has the name.
+func (r *Row) named(name string, before int) bool {
+	for i := range before {
+		c := &r.Columns[i]
+		switch {
+		case c.Hidden:
+		case !c.Spread:
+			if strings.EqualFold(c.Name, name) {
+				return true
+			}
+		case r.Slots[i].Kind() == value.Record:
+			for other := range r.Slots[i].Members {
+				if strings.EqualFold(other, name) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func appendName(dst []byte, name string, first *bool) []byte {
+	if !*first {
+		dst = append(dst, ',')
+	}
+	*first = false
+	return append(value.AppendString(dst, name), ':')
+}
+
+// cloneSlots copies values so that they outlive their event, and returns the
+// bytes that the copy takes.
+func cloneSlots(slots []value.Value) ([]value.Value, int64) {
+	out := make([]value.Value, len(slots))
+	size := int64(len(slots)) * valueSize
+	for i, v := range slots {
+		out[i] = v.Clone()
+		size += int64(out[i].MemSize())
+	}
+	return out, size
+}
+
+// valueSize is the size of a value.Value in a slice.
+const valueSize = 24
