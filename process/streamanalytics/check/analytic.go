@@ -22,6 +22,8 @@ type analyticSlot struct {
 // below.
 func (b *binder) analyticValue(x *syntax.Call, s analyticSlot) plan.Expr {
 	switch {
+	case s.slot == nil:
+		return &plan.Const{}
 	case b.group != nil:
 		return b.bad(x, "compute it in a step of a WITH, or add it to GROUP BY", "%s sees single events, before GROUP BY: it is neither grouped nor inside of an aggregate", x.FullName())
 	case s.entry == nil:
@@ -186,6 +188,7 @@ func (sel *selection) analyticNode(b *binder, below plan.Node, calls []*syntax.C
 		if !ok {
 			call := b.analyticCall(x, partition)
 			if call == nil {
+				sel.analytic[x] = analyticSlot{}
 				continue
 			}
 			slot = &plan.Slot{}

@@ -175,7 +175,9 @@ func (b *binder) scalar(x *syntax.Call, s *function.Scalar) plan.Expr {
 		if y == nil {
 			y = b.expr(arg)
 		}
-		b.checkParam(arg, s, i, y)
+		if !b.checkParam(arg, s, i, y) {
+			return &plan.Const{}
+		}
 		if k, ok := y.(*plan.Const); ok {
 			consts[i], known[i] = k.Value, true
 		} else {
@@ -221,13 +223,13 @@ func (b *binder) timeOf(x syntax.Expr) plan.Expr {
 }
 
 // checkParam reports an argument whose kind is known and can never do.
-func (b *binder) checkParam(at syntax.Expr, s *function.Scalar, i int, x plan.Expr) {
+func (b *binder) checkParam(at syntax.Expr, s *function.Scalar, i int, x plan.Expr) bool {
 	if len(s.Params) == 0 {
-		return
+		return true
 	}
 	want, have := s.Params[min(i, len(s.Params)-1)], b.c.kindOf(x)
 	if have == value.Null || want == value.Null || have == want {
-		return
+		return true
 	}
 	structured := have == value.Record || have == value.Array
 	wrong := false
@@ -242,6 +244,7 @@ func (b *binder) checkParam(at syntax.Expr, s *function.Scalar, i int, x plan.Ex
 	if wrong {
 		b.bad(at, "", "%s takes %s here, not %s", s.Name, want, have)
 	}
+	return !wrong
 }
 
 // metadata binds GetMetadataPropertyValue(input, 'name').

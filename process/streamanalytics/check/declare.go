@@ -130,7 +130,7 @@ func (c *checker) unionSource(s *syntax.UnionSource) *entry {
 	for _, e := range sides {
 		rows = append(rows, e.rows)
 	}
-	all := c.union(rows, at, s.OpPos)
+	all := c.union(rows, at, false, s.OpPos)
 	if all == nil {
 		return nil
 	}

@@ -31,6 +31,7 @@ type selection struct {
 	// node yields the rows that the next clause sees.
 	node plan.Node
 	// analytic are the analytic functions that have been computed below.
+	// One that is wrong is there without a slot.
 	analytic map[*syntax.Call]analyticSlot
 	// group is nil without GROUP BY.
 	group *grouping
@@ -246,5 +247,5 @@ func (c *checker) unionQuery(u *syntax.Union) relation {
 	if slices.Contains(sides, nil) {
 		return nil
 	}
-	return c.union(sides, at, u.OpPos)
+	return c.union(sides, at, true, u.OpPos)
 }

@@ -150,8 +150,11 @@ func (s *scope) find(c *checker, path []*syntax.Ident) (*entry, []*syntax.Ident)
 // has tells whether the entry surely has a column of that name.
 func (e *entry) has(name string) bool {
 	names, open := e.rows.names()
-	if open && e.source != nil {
-		return false
+	if e.source != nil {
+		_, added := system(name)
+		if open || added {
+			return added && !open && !e.reference
+		}
 	}
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }

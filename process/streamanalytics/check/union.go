@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 
 	"millrace/process/streamanalytics/plan"
@@ -17,8 +18,8 @@ type unionRows struct {
 }
 
 // union puts relations together. at are the parts of the text that they come
-// from.
-func (c *checker) union(sides []relation, at []syntax.Node, pos syntax.Pos) relation {
+// from. With own, nothing else reads their rows.
+func (c *checker) union(sides []relation, at []syntax.Node, own bool, pos syntax.Pos) relation {
 	first := sides[0].star()
 	for i, side := range sides[1:] {
 		if problem := differ(first, side.star()); problem != "" {
@@ -28,13 +29,18 @@ func (c *checker) union(sides []relation, at []syntax.Node, pos syntax.Pos) rela
 	}
 	u := &unionRows{c: c, union: &plan.Union{}, hidden: map[string]*plan.Slot{}}
 	for _, side := range sides {
+		if p, ok := side.(*projectRows); ok && own && sameOrder(first, p.star()) {
+			u.sides = append(u.sides, p)
+			u.union.Inputs = append(u.union.Inputs, p.project)
+			continue
+		}
 		p := c.project(side.node(), pos)
 		spread := false
 		for _, col := range first {
 			switch {
 			case col.Spread && spread:
 			case col.Spread:
-				u.spread(p, side)
+				u.spread(p, side, first)
 				spread = true
 			case side.column(col.Name) == nil:
 				p.put(plan.Column{Name: col.Name, Expr: &plan.Const{}}, nil)
@@ -50,19 +56,34 @@ func (c *checker) union(sides []relation, at []syntax.Node, pos syntax.Pos) rela
 }
 
 // spread puts everything of the side that is not written out into one column.
-func (u *unionRows) spread(p *projectRows, side relation) {
+func (u *unionRows) spread(p *projectRows, side relation, all []plan.Column) {
 	var list []plan.Column
 	for _, col := range side.star() {
 		if col.Spread {
 			list = append(list, col)
 		}
 	}
-	under := func(name string) plan.Expr { return side.column(name) }
+	under := func(name string) plan.Expr {
+		for _, col := range all {
+			if !col.Spread && strings.EqualFold(col.Name, name) {
+				// It has a slot of its own.
+				return nil
+			}
+		}
+		return side.column(name)
+	}
 	if len(list) == 1 {
 		p.put(list[0], under)
 		return
 	}
 	p.put(plan.Column{Expr: &plan.Record{Columns: list}, Spread: true}, under)
+}
+
+// sameOrder tells whether two lists of columns are the same, one by one.
+func sameOrder(a, b []plan.Column) bool {
+	return slices.EqualFunc(a, b, func(x, y plan.Column) bool {
+		return x.Spread == y.Spread && strings.EqualFold(x.Name, y.Name)
+	})
 }
 
 // differ says how two lists of columns differ, "" if they do not: both have the
