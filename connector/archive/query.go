@@ -2,13 +2,9 @@ package archive
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	_ "embed" // for the macros
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -26,12 +22,9 @@ var macros string
 type query struct {
 	store   *Store
 	threads int
-	// spill is the folder that DuckDB continues in beyond its memory.
-	spill string
 	// ctx is that of Query, for listing the archive.
-	ctx  context.Context
-	db   *sql.DB
-	conn *sql.Conn
+	ctx     context.Context
+	session *duckread.Session // nil until it is opened
 
 	mu sync.Mutex
 	// files are listed by the first part of the query that needs them.
@@ -73,56 +66,28 @@ func (q *query) run(ctx context.Context, text string) (connector.Rows, error) {
 	if err := q.begin(ctx); err != nil {
 		return nil, err
 	}
-	if err := q.conn.Raw(func(raw any) error { return duckread.Check(raw.(driver.Conn), text) }); err != nil {
-		return nil, err
+	return duckread.Query(ctx, q.session.Conn, text, duckread.Reading{Value: value, Explain: q.explain, End: q.end})
+}
+
+// value makes a plain value. Texts in JSON stay JSON here, with their quotation
+// marks.
+func value(v any, typeName string) any {
+	if typeName == "JSON" && v != nil {
+		return duckread.JSON(v)
 	}
-	rows, err := q.conn.QueryContext(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return nil, errors.Join(err, rows.Close())
-	}
-	return newResult(q, rows, types), nil
+	return duckread.Plain(v, typeName)
 }
 
 // begin opens the database and makes the archive known to it.
-func (q *query) begin(ctx context.Context) error {
-	c, err := duckdb.NewConnector("", nil)
-	if err != nil {
+func (q *query) begin(ctx context.Context) (err error) {
+	limits := duckread.Limits{Memory: q.store.cfg.MemoryLimit, Threads: q.threads, Folder: q.store.env.DataDir}
+	if q.session, err = duckread.Open(ctx, limits); err != nil {
 		return err
-	}
-	q.db = sql.OpenDB(c)
-	if q.conn, err = q.db.Conn(ctx); err != nil {
-		return err
-	}
-	folder := q.store.env.DataDir
-	if _, err := os.Stat(folder); err != nil {
-		folder = "" // nothing was kept there yet
-	}
-	if q.spill, err = os.MkdirTemp(folder, "query-"); err != nil {
-		return fmt.Errorf("making a folder for what does not fit into memory: %w", err)
-	}
-	cfg := &q.store.cfg
-	for _, statement := range []string{
-		fmt.Sprintf("SET memory_limit = '%dMiB'", cfg.MemoryLimit>>20),
-		fmt.Sprintf("SET threads = %d", q.threads),
-		"SET temp_directory = '" + strings.ReplaceAll(filepath.Join(q.spill, "duckdb"), "'", "''") + "'",
-		// Rows come from several files at once; an order has to be asked for.
-		"SET preserve_insertion_order = false",
-		// Nothing is ever fetched from the network.
-		"SET autoinstall_known_extensions = false",
-		"SET autoload_known_extensions = false",
-	} {
-		if _, err := q.conn.ExecContext(ctx, statement); err != nil {
-			return err
-		}
 	}
 	if err := q.register(); err != nil {
 		return err
 	}
-	_, err = q.conn.ExecContext(ctx, macros)
+	_, err = q.session.Conn.ExecContext(ctx, macros)
 	return err
 }
 
@@ -140,7 +105,7 @@ func (q *query) register() error {
 	if err != nil {
 		return fmt.Errorf("describing a pattern: %w", err)
 	}
-	return duckdb.RegisterTableUDF(q.conn, "archive_rows", duckdb.ParallelChunkTableFunction{
+	return duckdb.RegisterTableUDF(q.session.Conn, "archive_rows", duckdb.ParallelChunkTableFunction{
 		Config: duckdb.TableFunctionConfig{Arguments: []duckdb.TypeInfo{text}},
 		BindArgumentsContext: func(ctx context.Context, _ map[string]any, args ...any) (duckdb.ParallelChunkTableSource, error) {
 			// A statement that is only looked at is bound without the
@@ -214,19 +179,13 @@ func (q *query) fail(err error) error {
 // end closes the database, then what it left open.
 func (q *query) end() error {
 	var errs []error
-	if q.conn != nil {
-		errs = append(errs, q.conn.Close())
-	}
-	if q.db != nil {
-		errs = append(errs, q.db.Close())
+	if q.session != nil {
+		errs = append(errs, q.session.Close())
 	}
 	for r := range q.readers {
 		errs = append(errs, r.close())
 	}
 	q.readers = nil
-	if q.spill != "" {
-		errs = append(errs, os.RemoveAll(q.spill))
-	}
 	return errors.Join(errs...)
 }
 

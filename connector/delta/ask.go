@@ -11,6 +11,7 @@ import (
 	"millrace/connector"
 	"millrace/connector/blob"
 	"millrace/connector/delta/txlog"
+	"millrace/connector/internal/duckread"
 	"millrace/connector/internal/filequery"
 )
 
@@ -44,7 +45,8 @@ func (t *Table) QueryAt(ctx context.Context, text, at string) (connector.Rows, e
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", t.Describe(), err)
 	}
-	return filequery.Ask(ctx, filequery.Options{Memory: t.cfg.MemoryLimit, Threads: t.cfg.Threads, Folder: t.env.DataDir, Explain: explain}, events, text)
+	limits := duckread.Limits{Memory: t.cfg.MemoryLimit, Threads: t.cfg.Threads, Folder: t.env.DataDir}
+	return filequery.Ask(ctx, filequery.Options{Limits: limits, Explain: explain}, events, text)
 }
 
 // BadTimeError says that a text is neither a version nor a time.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"millrace/connector/delta/schema"
+	"millrace/connector/internal/duckread"
 	"millrace/connector/internal/filequery"
 )
 
@@ -41,7 +42,7 @@ func view(s *schema.Struct, files []sqlFile) (string, error) {
 		for _, name := range g.names {
 			value := "NULL"
 			if v := g.values[name]; v != "" {
-				value = filequery.Quoted(v)
+				value = duckread.Quoted(v)
 			}
 			f, ok := s.Field(name)
 			if !ok {

@@ -7,6 +7,7 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/blob"
+	"millrace/connector/internal/duckread"
 	"millrace/connector/internal/filequery"
 )
 
@@ -27,8 +28,8 @@ func (s *Store) Query(ctx context.Context, text string) (connector.Rows, error) 
 			return nil, fmt.Errorf("asking %s: %w", s.Describe(), err)
 		}
 	}
-	o := filequery.Options{Memory: s.cfg.MemoryLimit, Threads: s.cfg.Threads, Folder: s.env.DataDir, Explain: explain}
-	return filequery.Ask(ctx, o, view(paths[suffixParquet], append(paths[suffixJSONL], paths[suffixGzip]...)), text)
+	limits := duckread.Limits{Memory: s.cfg.MemoryLimit, Threads: s.cfg.Threads, Folder: s.env.DataDir}
+	return filequery.Ask(ctx, filequery.Options{Limits: limits, Explain: explain}, view(paths[suffixParquet], append(paths[suffixJSONL], paths[suffixGzip]...)), text)
 }
 
 // local are the files of one kind as files of this machine.

@@ -14,6 +14,7 @@ import (
 	duckdb "github.com/duckdb/duckdb-go/v2"
 
 	"millrace/connector"
+	"millrace/connector/internal/duckread"
 )
 
 // duckDB is the dialect of the embedded database. One process writes, which
@@ -50,7 +51,7 @@ func (d *duckDB) describe() string {
 }
 
 func (d *duckDB) traits() connector.Traits {
-	t := connector.Traits{Kind: connector.Transactional, Writers: 1, MaxRows: d.cfg.MaxRows, Layout: Columnstore}
+	t := connector.Traits{Kind: connector.Transactional, Timed: true, Writers: 1, MaxRows: d.cfg.MaxRows, Layout: Columnstore}
 	if d.cfg.Layout != Columnstore {
 		t.Layout = "columnstore (DuckDB has no " + d.cfg.Layout + ")"
 	}
@@ -160,8 +161,8 @@ func openDuckFile(ctx context.Context, path string, cfg *Config) (*duckFile, err
 		// Nothing is ever fetched from the network.
 		"SET autoinstall_known_extensions = false",
 		"SET autoload_known_extensions = false",
-		fmt.Sprintf("SET temp_directory = %s", sqlText(path+".tmp")),
-		fmt.Sprintf("ATTACH %s AS %s (ROW_GROUP_SIZE %d)", sqlText(path), duckDatabase, rowGroup),
+		fmt.Sprintf("SET temp_directory = %s", duckread.Quoted(path+".tmp")),
+		fmt.Sprintf("ATTACH %s AS %s (ROW_GROUP_SIZE %d)", duckread.Quoted(path), duckDatabase, rowGroup),
 	} {
 		if _, err := f.db.ExecContext(ctx, s); err != nil {
 			return nil, errors.Join(err, f.db.Close())
@@ -175,9 +176,6 @@ func openDuckFile(ctx context.Context, path string, cfg *Config) (*duckFile, err
 	}
 	return f, nil
 }
-
-// sqlText quotes s as a literal, where SQL takes no parameter.
-func sqlText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // connect opens a connection for which the file is the default database.
 func (f *duckFile) connect(ctx context.Context) (*sql.Conn, error) {

@@ -196,7 +196,7 @@ func (d *duckDB) query(ctx context.Context, text string) (connector.Rows, error)
 	return rows, nil
 }
 
-func (d *duckDB) queryOn(ctx context.Context, c *sql.Conn, text string) (*duckRows, error) {
+func (d *duckDB) queryOn(ctx context.Context, c *sql.Conn, text string) (connector.Rows, error) {
 	var before []string
 	if !d.names.plainTable() {
 		before = append(before, "view")
@@ -206,60 +206,5 @@ func (d *duckDB) queryOn(ctx context.Context, c *sql.Conn, text string) (*duckRo
 			return nil, err
 		}
 	}
-	if err := c.Raw(func(raw any) error { return duckread.Check(raw.(driver.Conn), text) }); err != nil {
-		return nil, err
-	}
-	rows, err := c.QueryContext(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	types, err := rows.ColumnTypes()
-	if err != nil {
-		return nil, errors.Join(err, rows.Close())
-	}
-	return newDuckRows(c, rows, types), nil
+	return duckread.Query(ctx, c, text, duckread.Reading{End: func() error { return hangUp(c) }})
 }
-
-// duckRows are a query's rows; the connection is theirs.
-type duckRows struct {
-	conn    *sql.Conn
-	rows    *sql.Rows
-	columns []string
-	types   []string
-	values  []any
-	into    []any
-}
-
-func newDuckRows(c *sql.Conn, rows *sql.Rows, types []*sql.ColumnType) *duckRows {
-	r := &duckRows{conn: c, rows: rows, values: make([]any, len(types)), into: make([]any, len(types))}
-	for i, t := range types {
-		r.columns = append(r.columns, t.Name())
-		r.types = append(r.types, t.DatabaseTypeName())
-		r.into[i] = &r.values[i]
-	}
-	return r
-}
-
-func (r *duckRows) Columns() []string { return r.columns }
-
-func (r *duckRows) Next(ctx context.Context) ([]any, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if !r.rows.Next() {
-		if err := r.rows.Err(); err != nil {
-			return nil, fmt.Errorf("reading the query's rows: %w", err)
-		}
-		return nil, io.EOF
-	}
-	if err := r.rows.Scan(r.into...); err != nil {
-		return nil, fmt.Errorf("reading the query's rows: %w", err)
-	}
-	out := make([]any, len(r.values))
-	for i, v := range r.values {
-		out[i] = duckread.Plain(v, r.types[i])
-	}
-	return out, nil
-}
-
-func (r *duckRows) Close() error { return errors.Join(r.rows.Close(), hangUp(r.conn)) }

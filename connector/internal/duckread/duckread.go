@@ -1,5 +1,6 @@
-// Package duckread tells queries of DuckDB that only read from all others, and
-// makes plain values of what they return.
+// Package duckread runs queries of DuckDB that only read: it tells them from all
+// others, gives them a database within limits, and makes plain values of what
+// they return.
 package duckread
 
 import (
