@@ -241,7 +241,7 @@ func (a *app) queriesCheck() *cobra.Command {
 	var asJSON bool
 	tools := a.Stages.Queries()
 	cmd := &cobra.Command{Use: "check QUERY...", Short: "Say what is wrong with queries, and where",
-		Long: "Say what is wrong with queries: every mistake with its line, the place in it, and\nwhat to do. Exits with 2 if there is one. Inputs that are named are known;\nothers are taken as streams. With --udf only functions in the files exist.",
+		Long: "Say what is wrong with queries: every mistake with its line, the place in it,\nand what to do. Exits with 2 if there is one. Inputs that are named are known;\nothers are taken as streams. With --udf only functions in the files exist.",
 		Example: "  millrace streamanalytics check query.asaql\n" +
 			"  millrace streamanalytics check query.asaql --reference Devices=devices.csv \\\n      --udf functions.js",
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -208,8 +208,8 @@ func (p *queryProgress) clear() {
 	}
 }
 
-const shellHelp = `A query is run over the inputs when its text ends with a semicolon or is followed
-by an empty line. Lines that start with a dot are commands:
+const shellHelp = `A query is run over the inputs when its text ends with a semicolon or when an
+empty line follows it. Lines that start with a dot are commands:
   .inputs      what the queries can read
   .check       check the last query again
   .explain     how the last query is worked off
