@@ -83,7 +83,7 @@ func (s *source) open(noArrival bool) error {
 			Applies: s.timestamp != nil, Replay: o.Replay, NoArrival: noArrival,
 		},
 		Partitions: o.Partitions[s.node.Input.Name],
-		Substreams: s.over != nil,
+		Substreams: len(s.over) > 0,
 		Limit:      limit,
 		Emit:       s.deliver,
 		Keep:       keepRow,
