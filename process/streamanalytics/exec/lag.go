@@ -37,8 +37,8 @@ type ring struct {
 }
 
 func (c *compiler) lag(p *plan.AnalyticCall, when condFunc) (analyticCall, error) {
-	if len(p.Args) != 1 || p.Kind == plan.Lag && p.Offset < 1 {
-		return nil, placed(p.Pos, fmt.Errorf("LAG and LAST take one value, and LAG an offset of 1 or more"))
+	if len(p.Args) != 1 || p.Kind == plan.Lag && p.Offset < 0 {
+		return nil, placed(p.Pos, fmt.Errorf("LAG and LAST take one value, and LAG an offset of 0 or more"))
 	}
 	l := &lag{when: when, offset: p.Offset, limit: p.Limit}
 	if p.Kind == plan.Last {
