@@ -188,6 +188,10 @@ type Traits struct {
 	// Linger is how long a result may wait for company before a Write; 0
 	// leaves it to the runtime.
 	Linger time.Duration
+	// Timed says that the store takes results at a position that does not
+	// move, each once, by the events' ids or by their running number: results
+	// that follow from time passing, not from an input.
+	Timed bool
 	// Shared tells whether several processes may write at once.
 	Shared bool
 	// Layout is how rows are laid out ("columnstore", "rowstore"), with a
@@ -202,8 +206,9 @@ type Advance struct {
 }
 
 // Write is one unit of work for a store. Results are in offset order within
-// each partition; each lies in [From, To) of its partition's Advance. A Write
-// may carry only advances.
+// each partition, those of one offset numbered by Index; each lies in [From, To)
+// of its partition's Advance, or at To if the store is Timed. A Write may carry
+// only advances.
 type Write struct {
 	Results  []record.Result
 	Advances []Advance

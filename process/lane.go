@@ -25,6 +25,7 @@ type lane struct {
 	r      *Runtime
 	in     chan delivery
 	drains chan drainRequest
+	ticks  chan tick
 	units  chan *unit
 	free   chan *unit
 }
@@ -59,6 +60,7 @@ func newLane(r *Runtime) *lane {
 	l := &lane{r: r,
 		in:     make(chan delivery, queuedBatches),
 		drains: make(chan drainRequest),
+		ticks:  make(chan tick),
 		units:  make(chan *unit),
 		free:   make(chan *unit, 2),
 	}
@@ -103,6 +105,14 @@ func (l *lane) process() {
 				d = l.take(cur, d)
 			}
 			held = d
+		case t := <-l.ticks:
+			if held.b != nil {
+				break // it has not seen everything yet
+			}
+			if cur.empty() {
+				linger.Reset(l.r.opts.Linger)
+			}
+			l.tick(cur, t)
 		case req := <-l.drains:
 			// Everything of the partition that was delivered before
 			// is in this unit or in the one being written: written
@@ -164,6 +174,9 @@ func (l *lane) take(u *unit, d delivery) (rest delivery) {
 	s := u.spanOf(o)
 	s.inputs += int64(len(b.Records))
 	s.to, o.next = b.Next, b.Next
+	if n := len(b.Records); n > 0 {
+		o.clock.saw(b.Records[n-1].Timestamp)
+	}
 	if l.r.opts.Snapshots != nil && l.r.engine.Lookback() > 0 && time.Since(o.lastSnapshot) >= l.r.opts.SnapshotEvery {
 		o.lastSnapshot = time.Now()
 		s.state = &pendingSnapshot{partition: o.partition, position: o.next, state: o.task.Snapshot(nil)}

@@ -18,6 +18,8 @@ import (
 type Log interface {
 	Replay(ctx context.Context, p int32, from, to int64, fn func(*record.Batch) error) error
 	OffsetAt(ctx context.Context, p int32, micros int64) (int64, error)
+	// Ends is asked for by tasks that are Clocked alone.
+	Ends(ctx context.Context) ([]int64, error)
 }
 
 // Writer is where the runtime's output goes. Both calls retry what can be
@@ -49,7 +51,11 @@ type Options struct {
 	Snapshots     *Snapshots
 	SnapshotEvery time.Duration // default 30 s
 	CommitEvery   time.Duration // group commits; default 1 s
-	Log           *slog.Logger
+	// TickEvery is how often Clocked tasks are told the time while nothing
+	// arrives; default 1 s, negative: never. The store must know results at a
+	// position that does not move (connector.Traits.Timed).
+	TickEvery time.Duration
+	Log       *slog.Logger
 }
 
 func (o *Options) setDefaults() {
@@ -68,6 +74,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.CommitEvery <= 0 {
 		o.CommitEvery = time.Second
+	}
+	if o.TickEvery == 0 {
+		o.TickEvery = time.Second
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -107,6 +116,8 @@ type ownership struct {
 	task      Task
 	// next is the position after what was processed; lane goroutine only.
 	next int64
+	// clock is the log's time; lane goroutine only.
+	clock clock
 	// committed is the position that the store holds.
 	committed    atomic.Int64
 	lastSnapshot time.Time // lane goroutine only
@@ -125,6 +136,8 @@ func NewRuntime(engine Engine, log Log, writer Writer, group Committer, stats *S
 	r.commits = newGroupCommits(r)
 	r.done.Add(1)
 	go func() { defer r.done.Done(); r.commits.run() }()
+	r.done.Add(1)
+	go func() { defer r.done.Done(); r.runTicks() }()
 	for range opts.Lanes {
 		l := newLane(r)
 		r.lanes = append(r.lanes, l)

@@ -79,6 +79,14 @@ func (w *world) Replay(_ context.Context, p int32, from, to int64, fn func(*reco
 	return fn(b)
 }
 
+func (w *world) Ends(context.Context) ([]int64, error) {
+	ends := make([]int64, len(w.log))
+	for p := range ends {
+		ends[p] = w.end(int32(p))
+	}
+	return ends, nil
+}
+
 func (w *world) OffsetAt(_ context.Context, p int32, micros int64) (int64, error) {
 	for _, r := range w.log[p] {
 		if r.Timestamp >= micros {

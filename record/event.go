@@ -82,6 +82,8 @@ type Result struct {
 	Event
 	Partition int32
 	Offset    int64
+	// Index numbers the results of one offset, from 0.
+	Index int32
 	// EnqueuedAt is the log's append time, ProcessedAt the clock when this
 	// very event was processed, both in microseconds.
 	EnqueuedAt  int64

@@ -78,6 +78,9 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	traits := s.store.Traits()
 	opts := process.Options{KeepsPositions: traits.Kind != connector.Idempotent, Lanes: traits.Writers,
 		MaxRows: traits.MaxRows, Linger: traits.Linger, Snapshots: w.snapshots, Log: q.Log}
+	if !traits.Timed {
+		opts.TickEvery = -1
+	}
 	w.reader = &ingest.Reader{Log: s.log, Group: w.group, Logger: q.Log,
 		NewSession: func(src connector.Source) ingest.Session {
 			return process.NewRuntime(engine, s.log, writer, src, w.processed, opts)

@@ -61,6 +61,7 @@ func RunStore(t *testing.T, features StoreFeatures, factory StoreFactory) {
 		"Traits":           testStoreTraits,
 		"RandomizedRetry":  testStoreRandom,
 		"UnclaimedIsFence": testStoreUnclaimed,
+		"Timed":            testStoreTimed,
 	})
 }
 

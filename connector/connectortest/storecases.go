@@ -439,6 +439,58 @@ func testStoreDrop(t *testing.T, s *storeSuite) {
 	}
 }
 
+// testStoreTimed writes results that follow from time passing: they lie at the
+// position that the partition has reached, which does not move, and what comes
+// later at that position goes on counting.
+func testStoreTimed(t *testing.T, s *storeSuite) {
+	st := s.worker()
+	if !st.Traits().Timed {
+		return // it is never given such results
+	}
+	s.claim(st, "w", 0)
+	u := s.unit(0, 0, 10)
+	s.write(st, u)
+	timed := func(from, to int32) *connector.Write {
+		w := &connector.Write{Advances: []connector.Advance{{Partition: 0, From: 10, To: 10}}}
+		for i := from; i < to; i++ {
+			r := s.event(record.ID{0: 0xee, 6: 0x40, 8: 0x80, 15: byte(i)}, 0, 10)
+			r.Index = i
+			w.Results = append(w.Results, r)
+		}
+		return w
+	}
+	first, second := timed(0, 3), timed(3, 5)
+	s.write(st, first)
+	s.write(st, second)
+	s.write(st, second) // as after a connection that was lost with the answer
+	if p := s.claim(st, "w", 0); p[0] != 10 {
+		t.Errorf("position %d after results that move nothing, want 10", p[0])
+	}
+	// The next owner repeats what it cannot know to be there, and goes on.
+	again := s.worker()
+	s.claim(again, "again", 0)
+	s.fenced(st, timed(5, 6), 0)
+	rest := timed(0, 6)
+	last := s.event(record.ID{0: 0xee, 6: 0x40, 8: 0x80, 14: 1}, 0, 10)
+	last.Index = 6
+	rest.Results, rest.Advances[0].To = append(rest.Results, last), 11
+	s.write(again, rest)
+	want := make(map[record.ID]int64)
+	for _, r := range append(u.Results, rest.Results...) {
+		want[r.ID] = r.Offset
+	}
+	err := again.Scan(s.ctx, func(r *record.Stored) error {
+		if offset, ok := want[r.ID]; !ok || offset != r.Offset {
+			return fmt.Errorf("result %s of position %d is unknown, at another position, or stored twice", r.ID, r.Offset)
+		}
+		delete(want, r.ID)
+		return nil
+	})
+	if err != nil || len(want) > 0 {
+		t.Errorf("%d results are missing; %v", len(want), err)
+	}
+}
+
 func testStoreTraits(t *testing.T, s *storeSuite) {
 	st := s.worker()
 	tr := st.Traits()

@@ -68,7 +68,7 @@ func (s *Store) Traits() connector.Traits {
 	if units := s.cfg.Throughput; units > 0 {
 		rows = min(rows, max(units/4, 100))
 	}
-	return connector.Traits{Kind: connector.Idempotent, Writers: 2, MaxRows: rows, Linger: s.cfg.Linger.D(), Shared: true}
+	return connector.Traits{Kind: connector.Idempotent, Timed: true, Writers: 2, MaxRows: rows, Linger: s.cfg.Linger.D(), Shared: true}
 }
 
 // Claim implements connector.Store. Nothing is kept and nobody fenced: what two

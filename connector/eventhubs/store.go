@@ -78,7 +78,7 @@ func (s *store) Describe() string { return s.log.Describe() }
 
 // Traits implements connector.Store.
 func (s *store) Traits() connector.Traits {
-	return connector.Traits{Kind: connector.AppendOnce, Writers: s.cfg.Writers, MaxRows: s.cfg.MaxRows, Linger: s.cfg.Linger.D(), Shared: true}
+	return connector.Traits{Kind: connector.AppendOnce, Timed: true, Writers: s.cfg.Writers, MaxRows: s.cfg.MaxRows, Linger: s.cfg.Linger.D(), Shared: true}
 }
 
 // Prepare implements connector.Store.
@@ -178,6 +178,12 @@ type part struct {
 	bytes   int64
 }
 
+// repeated tells whether the write is the last one again, and all of it there. An
+// advance that goes nowhere tells nothing; the results' own numbers do.
+func (p *part) repeated() bool {
+	return p.advance.From != p.advance.To && p.claim.last == p.advance && p.claim.state.position == p.advance.To
+}
+
 // split sorts the results by partition.
 func (s *store) split(w *connector.Write) ([]*part, error) {
 	parts := make([]*part, 0, len(w.Advances))
@@ -201,7 +207,7 @@ func (s *store) split(w *connector.Write) ([]*part, error) {
 	for i := range w.Results {
 		r := &w.Results[i]
 		p := at[r.Partition]
-		if p == nil || r.Offset < p.advance.From || r.Offset >= p.advance.To {
+		if p == nil || r.Offset < p.advance.From || r.Offset > p.advance.To {
 			return nil, fmt.Errorf("result %d is of partition %d offset %d, which no advance covers", i, r.Partition, r.Offset)
 		}
 		p.results, p.items = append(p.results, r), append(p.items, i)
@@ -252,7 +258,7 @@ func (s *store) check(ctx context.Context, parts []*part) error {
 		switch {
 		case c.state.epoch != c.epoch:
 			lost = append(lost, c.partition)
-		case c.last == p.advance && c.state.position == p.advance.To:
+		case p.repeated():
 		case c.state.position != connector.Unknown && c.state.position != p.advance.From:
 			moved = append(moved, c.partition)
 		}

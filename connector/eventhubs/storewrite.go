@@ -129,7 +129,7 @@ func (s *store) control(ctx context.Context, c *claim, properties map[string]any
 // while nothing is stored.
 func (s *store) send(ctx context.Context, p *part) error {
 	c := p.claim
-	if c.last == p.advance && c.state.position == p.advance.To {
+	if p.repeated() {
 		return nil // the last write again: all of it is there
 	}
 	batches, err := s.encode(ctx, p)
@@ -180,20 +180,16 @@ func (s *store) encode(ctx context.Context, p *part) (batches []*encoded, err er
 		}
 	}
 	last := len(p.results) - 1
-	at, index := int64(-1), int64(0)
 	for i, r := range p.results {
-		if index++; r.Offset != at {
-			at, index = r.Offset, 0
-		}
-		if c.state.holds(at, index) {
+		if c.state.holds(r.Offset, int64(r.Index)) {
 			continue
 		}
-		after.offset, after.index = at, index
+		after.offset, after.index = r.Offset, int64(r.Index)
 		next := int64(-1)
 		if i == last {
 			next, after.position = p.advance.To, p.advance.To
 		}
-		m.result(r, index, next)
+		m.result(r, next)
 		if err := add(); err != nil {
 			if ctx.Err() != nil || !errors.Is(err, azeventhubs.ErrEventDataTooLarge) {
 				return nil, err
@@ -294,7 +290,7 @@ func (m *message) identify() {
 }
 
 // result makes it a result; next is -1 for all but the last of a write.
-func (m *message) result(r *record.Result, index, next int64) {
+func (m *message) result(r *record.Result, next int64) {
 	m.identify()
 	m.data[0] = record.AppendDocument(m.data[0][:0], r)
 	if len(r.DeviceID) > 0 {
@@ -305,8 +301,8 @@ func (m *message) result(r *record.Result, index, next int64) {
 	properties := m.event.ApplicationProperties
 	properties[propFrom] = r.Offset
 	delete(properties, propIndex)
-	if index > 0 {
-		properties[propIndex] = index
+	if r.Index > 0 {
+		properties[propIndex] = int64(r.Index)
 	}
 	delete(properties, propNext)
 	if next >= 0 {

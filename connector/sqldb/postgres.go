@@ -70,7 +70,7 @@ func (p *postgres) describe() string {
 }
 
 func (p *postgres) traits() connector.Traits {
-	t := connector.Traits{Kind: connector.Transactional, Writers: p.cfg.Writers, MaxRows: p.cfg.MaxRows, Shared: true, Layout: Rowstore}
+	t := connector.Traits{Kind: connector.Transactional, Timed: true, Writers: p.cfg.Writers, MaxRows: p.cfg.MaxRows, Shared: true, Layout: Rowstore}
 	if p.cfg.Layout != Rowstore {
 		t.Layout = "rowstore (PostgreSQL has no " + p.cfg.Layout + ")"
 	}

@@ -59,7 +59,7 @@ func (s *sqlServer) describe() string {
 }
 
 func (s *sqlServer) traits() connector.Traits {
-	return connector.Traits{Kind: connector.Transactional, Writers: s.cfg.Writers, MaxRows: s.cfg.MaxRows, Shared: true, Layout: s.names.Layout}
+	return connector.Traits{Kind: connector.Transactional, Timed: true, Writers: s.cfg.Writers, MaxRows: s.cfg.MaxRows, Shared: true, Layout: s.names.Layout}
 }
 
 func (s *sqlServer) close() error { return s.db.Close() }

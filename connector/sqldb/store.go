@@ -132,7 +132,7 @@ func (u *unit) covers() error {
 			}
 			m = &u.advances[at]
 		}
-		if (m.From != connector.Unknown && r.Offset < m.From) || r.Offset >= m.To {
+		if (m.From != connector.Unknown && r.Offset < m.From) || r.Offset > m.To {
 			return fmt.Errorf("a write has a result at %d of partition %d, which it advances from %d to %d",
 				r.Offset, r.Partition, m.From, m.To)
 		}
