@@ -36,7 +36,7 @@ type match struct {
 	key     []byte
 	values  []value.Value
 	row     row
-	out     row
+	result  row
 	view    matchView
 	visited []uint64
 	round   uint64
@@ -86,7 +86,7 @@ func newMatch(e *env, n *plan.Match) (*match, error) {
 		outlet: newOutlet(), account: account{env: e, head: &n.Common, name: "MATCH_RECOGNIZE"},
 		limit: n.Limit, width: n.Inputs[0].Head().Width, table: newKeyTable(len(n.PartitionBy)),
 		values: make([]value.Value, len(n.PartitionBy)), pure: true,
-		out: row{slots: make([]value.Value, len(n.PartitionBy)+len(n.Measures))},
+		result: row{slots: make([]value.Value, len(n.PartitionBy)+len(n.Measures))},
 	}
 	var err error
 	if m.keys, err = e.comp.exprs(n.PartitionBy); err != nil {
@@ -344,7 +344,7 @@ func (m *match) settle(g uint32) error {
 // give hands on the row of a match.
 func (m *match) give(g uint32, best *binding) error {
 	n := len(m.keys)
-	m.table.values(g, m.out.slots[:n])
+	m.table.values(g, m.result.slots[:n])
 	r := row{time: best.row.time, slots: best.row.slots, match: &m.view}
 	m.view = matchView{chain: best, symbol: -1}
 	for i, f := range m.measures {
@@ -352,10 +352,10 @@ func (m *match) give(g uint32, best *binding) error {
 		if err != nil {
 			return err
 		}
-		m.out.slots[n+i] = v
+		m.result.slots[n+i] = v
 	}
-	m.out.time = best.row.time
-	return m.emit(&m.out)
+	m.result.time = best.row.time
+	return m.emit(&m.result)
 }
 
 // active tells whether an attempt is still going on.

@@ -163,3 +163,18 @@ func plus(a, b int64) int64 {
 
 // endOfTime is the watermark when the input has ended.
 const endOfTime int64 = 1<<63 - 1
+
+// All of these hand rows on.
+var (
+	_ connector = (*filter)(nil)
+	_ connector = (*project)(nil)
+	_ connector = (*union)(nil)
+	_ connector = (*apply)(nil)
+	_ connector = (*sorter)(nil)
+	_ connector = (*source)(nil)
+	_ connector = (*analytic)(nil)
+	_ connector = (*aggregate)(nil)
+	_ connector = (*join)(nil)
+	_ connector = (*referenceJoin)(nil)
+	_ connector = (*match)(nil)
+)
