@@ -48,8 +48,8 @@ func isAnalytic(x *syntax.Call) bool {
 	return ok && len(x.Name) == 1 && x.Over != nil && x.Over.Limit != nil
 }
 
-// analyticCalls finds the analytic functions of SELECT, WHERE, GROUP BY and
-// HAVING, the inner ones first, by the number of those inside of them: each
+// analyticCalls finds the analytic functions of SELECT, WHERE, GROUP BY, HAVING
+// and ON, the inner ones first, by the number of those inside of them: each
 // level is one node above the others.
 func (sel *selection) analyticCalls() [][]*syntax.Call {
 	var all []*syntax.Call
@@ -62,7 +62,11 @@ func (sel *selection) analyticCalls() [][]*syntax.Call {
 	for _, item := range sel.s.Items {
 		syntax.Inspect(item.Expr, visit)
 	}
-	for _, x := range append([]syntax.Expr{sel.s.Where, sel.s.Having}, sel.s.GroupBy...) {
+	list := append([]syntax.Expr{sel.s.Where, sel.s.Having}, sel.s.GroupBy...)
+	for join, ok := sel.s.From.(*syntax.Join); ok; join, ok = join.Left.(*syntax.Join) {
+		list = append(list, join.On)
+	}
+	for _, x := range list {
 		if x != nil {
 			syntax.Inspect(x, visit)
 		}

@@ -352,7 +352,7 @@ func (b *binder) misplacedAnalytic(x *syntax.Call, upper string) plan.Expr {
 	switch {
 	case b.match != nil:
 		return b.bad(x, "", "%s cannot stand in MATCH_RECOGNIZE", x.Name[0].Name)
-	case slices.Contains([]string{"SELECT", "WHERE", "HAVING", "GROUP BY"}, b.clause):
+	case slices.Contains([]string{"SELECT", "WHERE", "HAVING", "GROUP BY", "ON"}, b.clause) && b.sel != nil && b.inside == "":
 		// It was not computed because it is wrong; that has been reported.
 		return &plan.Const{}
 	}

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"strings"
@@ -171,5 +172,23 @@ func TestErrors(t *testing.T) {
 			lines = append(lines, d.Error(), d.Excerpt(input))
 		}
 		return strings.Join(lines, "\n")
+	})
+}
+
+// What EXPLAIN says of queries.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	testGolden(t, "testdata/explain.txt", func(t *testing.T, input string) string {
+		job, diagnostics := check.Check(parse(t, input), options(t, input))
+		for _, d := range diagnostics {
+			t.Errorf("%s\n%s", d.Error(), d.Excerpt(input))
+		}
+		if job == nil {
+			return ""
+		}
+		if text, err := check.ExplainJSON(job); err != nil || !json.Valid(text) {
+			t.Errorf("JSON %s, %v", text, err)
+		}
+		return check.Explain(job)
 	})
 }

@@ -54,7 +54,7 @@ func describe(n Node) string {
 	case *Analytic:
 		var calls []string
 		for _, c := range n.Calls {
-			calls = append(calls, c.text())
+			calls = append(calls, c.Text(slotText))
 		}
 		return "analytic " + strings.Join(calls, "; ")
 	case *Aggregate:
@@ -106,7 +106,13 @@ func (s *Source) text() string {
 	return t
 }
 
-func (c *AnalyticCall) text() string {
+// Text writes the call for people, with slots as slot names them.
+func (c *AnalyticCall) Text(slot func(*Slot) string) string {
+	texts := func(list []Expr) string {
+		t := text{slot: slot}
+		t.list(list)
+		return t.b.String()
+	}
 	t := [...]string{"LAG", "LAST", "ISFIRST", "", "SpikeAndDip", "ChangePoint"}[c.Kind] + "(" + texts(c.Args) + ")"
 	switch c.Kind {
 	case Lag:
@@ -114,11 +120,11 @@ func (c *AnalyticCall) text() string {
 	case IsFirst:
 		t += " every " + Span(c.Every)
 	case Running:
-		t = c.Aggregate.Text(slotText)
+		t = c.Aggregate.Text(slot)
 	case Last, SpikeAndDip, ChangePoint:
 	}
 	if c.Default != nil {
-		t += " default " + Text(c.Default)
+		t += " default " + ExprText(c.Default, slot)
 	}
 	if len(c.PartitionBy) > 0 {
 		t += " by " + texts(c.PartitionBy)
@@ -127,7 +133,7 @@ func (c *AnalyticCall) text() string {
 		t += " limit " + Span(c.Limit)
 	}
 	if c.When != nil {
-		t += " when " + CondText(c.When, slotText)
+		t += " when " + CondText(c.When, slot)
 	}
 	return t
 }
@@ -135,7 +141,7 @@ func (c *AnalyticCall) text() string {
 func (a *Aggregate) text() string {
 	var windows, calls []string
 	for _, w := range a.Windows {
-		windows = append(windows, w.Text())
+		windows = append(windows, w.Text(slotText))
 	}
 	for _, c := range a.Calls {
 		calls = append(calls, c.Text(slotText))
@@ -143,8 +149,8 @@ func (a *Aggregate) text() string {
 	return fmt.Sprintf("aggregate %s by (%s): %s", strings.Join(windows, " + "), texts(a.Keys), strings.Join(calls, "; "))
 }
 
-// Text writes the window for people.
-func (w Window) Text() string {
+// Text writes the window for people, with slots as slot names them.
+func (w Window) Text(slot func(*Slot) string) string {
 	s := w.Spec
 	t := s.Kind.String()
 	switch s.Kind {
@@ -160,7 +166,9 @@ func (w Window) Text() string {
 		t += " offset " + Span(s.Offset)
 	}
 	if len(w.PartitionBy) > 0 {
-		t += " by " + texts(w.PartitionBy)
+		keys := text{slot: slot}
+		keys.list(w.PartitionBy)
+		t += " by " + keys.b.String()
 	}
 	if w.ID != nil {
 		t += " '" + *w.ID + "'"

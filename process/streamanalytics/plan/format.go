@@ -126,6 +126,9 @@ func (t *text) binary(x *Binary) {
 }
 
 func (t *text) caseExpr(x *Case) {
+	if t.firstOf(x) {
+		return
+	}
 	t.b.WriteString("CASE")
 	for _, w := range x.Whens {
 		t.b.WriteString(" WHEN ")
@@ -138,6 +141,29 @@ func (t *text) caseExpr(x *Case) {
 		t.expr(x.Else)
 	}
 	t.b.WriteString(" END")
+}
+
+// firstOf writes CASE WHEN x IS NOT NULL THEN x ELSE y END, which columns that
+// can come from two places are, as COALESCE, or as the one name that both have.
+func (t *text) firstOf(x *Case) bool {
+	if len(x.Whens) != 1 || x.Else == nil {
+		return false
+	}
+	cond, ok := x.Whens[0].Cond.(*NotCond)
+	if !ok {
+		return false
+	}
+	null, ok := cond.Cond.(*IsNull)
+	if !ok || null.X != x.Whens[0].Then {
+		return false
+	}
+	first, second := ExprText(null.X, t.slot), ExprText(x.Else, t.slot)
+	if first == second {
+		t.b.WriteString(first)
+	} else {
+		t.b.WriteString("COALESCE(" + first + ", " + second + ")")
+	}
+	return true
 }
 
 func (t *text) columns(list []Column) {
@@ -210,14 +236,20 @@ func (c *AggregateCall) Text(slot func(*Slot) string) string {
 		name = "uda." + c.User
 	}
 	t.b.WriteString(name + "(")
+	if c.Function == "COUNT" && len(c.Args) == 0 {
+		t.b.WriteString("*")
+	}
 	if c.Distinct {
 		t.b.WriteString("DISTINCT ")
 	}
 	switch {
 	case c.N > 0:
-		fmt.Fprintf(&t.b, "%d, ", c.N)
+		fmt.Fprintf(&t.b, "%d", c.N)
 	case strings.HasPrefix(c.Function, "PERCENTILE"):
-		fmt.Fprintf(&t.b, "%v, ", c.Fraction)
+		fmt.Fprintf(&t.b, "%v", c.Fraction)
+	}
+	if len(c.Args) > 0 && (c.N > 0 || strings.HasPrefix(c.Function, "PERCENTILE")) {
+		t.b.WriteString(", ")
 	}
 	t.list(c.Args)
 	t.b.WriteString(")")
