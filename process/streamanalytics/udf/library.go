@@ -317,3 +317,15 @@ func (l *Library) Aggregate(name string) (Info, error) {
 	}
 	return a.info, nil
 }
+
+// HasFunction tells whether udf.name is there, for the checker of queries.
+func (l *Library) HasFunction(name string) bool {
+	_, ok := l.Function(name)
+	return ok
+}
+
+// HasAggregate tells whether uda.name is there and complete.
+func (l *Library) HasAggregate(name string) bool {
+	_, err := l.Aggregate(name)
+	return err == nil
+}
