@@ -1,13 +1,9 @@
 package function
 
 import (
-	"fmt"
 	"strings"
 	"sync/atomic"
-	"time"
 	"unicode/utf8"
-
-	"github.com/dlclark/regexp2/v2"
 
 	"millrace/process/streamanalytics/value"
 )
@@ -158,52 +154,4 @@ func (p *placePattern) find(s string) int {
 		at += width
 	}
 	return -1
-}
-
-// regexTime bounds the time of one REGEXMATCH: a pattern such as (a+)+b can
-// take longer than the universe lasts.
-const regexTime = 2 * time.Second
-
-// compileRegexMatch is REGEXMATCH(s, pattern): the place of the first match of
-// a regular expression of ECMAScript, which ignores case; 0 if there is none
-// and, as documented, if the pattern is no regular expression.
-func compileRegexMatch(c Call) (Func, error) {
-	cache := &patternCache[*regexp2.Regexp]{compile: func(pattern string) *regexp2.Regexp {
-		re, err := regexp2.Compile(pattern, regexp2.ECMAScript|regexp2.IgnoreCase)
-		if err != nil {
-			return nil
-		}
-		re.MatchTimeout = regexTime
-		return re
-	}}
-	if v, ok := c.known(1); ok {
-		s, err := text("REGEXMATCH", v)
-		if err != nil {
-			return nil, err
-		}
-		cache.get(s)
-	}
-	return strict(func(args []value.Value) (value.Value, error) {
-		s, err := text("REGEXMATCH", args[0])
-		if err != nil {
-			return value.Value{}, err
-		}
-		pattern, err := text("REGEXMATCH", args[1])
-		if err != nil {
-			return value.Value{}, err
-		}
-		re := cache.get(pattern)
-		if re == nil {
-			return value.Int(0), nil
-		}
-		m, err := re.FindStringMatch(s)
-		if err != nil {
-			return value.Value{}, fmt.Errorf("REGEXMATCH gives up on the pattern %s for %s; make the pattern simpler: %w",
-				describe(args[1]), describe(args[0]), err)
-		}
-		if m == nil {
-			return value.Int(0), nil
-		}
-		return value.Int(int64(m.RuneIndex) + 1), nil
-	}), nil
 }
