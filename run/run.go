@@ -21,7 +21,7 @@ import (
 // Stages are what the command line starts.
 func Stages() cli.Stages {
 	return cli.Stages{Run: Run, Simulate: Simulate, Process: Process, Verify: Verify, Metrics: Metrics,
-		Query: Query, DeltaTable: DeltaTable, Locals: locals}
+		Query: Query, DeltaTable: DeltaTable, Queries: Queries, Locals: locals}
 }
 
 // A step is one letter of --steps.

@@ -122,9 +122,9 @@ func writeQuerySummary(w io.Writer, s *QuerySummary) error {
 		if o.File != "" {
 			to = "  " + o.File
 		}
-		fmt.Fprintf(&b, "%-20s %s rows%s\n", o.Name, thousands(o.Rows), to)
+		fmt.Fprintf(&b, "%-20s %s %s%s\n", o.Name, thousands(o.Rows), plural(o.Rows, "row"), to)
 	}
-	fmt.Fprintf(&b, "%s events in %s, %s events/s", thousands(s.InputEvents), seconds(s.Seconds), thousands(int64(s.EventsPerSecond)))
+	fmt.Fprintf(&b, "%s %s in %s, %s events/s", thousands(s.InputEvents), plural(s.InputEvents, "event"), seconds(s.Seconds), thousands(int64(s.EventsPerSecond)))
 	if s.Watermark != "" {
 		fmt.Fprintf(&b, ", up to %s", s.Watermark)
 	}
@@ -155,6 +155,14 @@ func writeQuerySummary(w io.Writer, s *QuerySummary) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// plural is the word for n things.
+func plural(n int64, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
 }
 
 func seconds(s float64) string {

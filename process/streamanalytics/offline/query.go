@@ -131,7 +131,7 @@ func compile(q Query, o *Options, w World, run bool) (*compiled, error) {
 		if c.functions, err = loadFunctions(o.Functions, s, w.Open); err != nil {
 			return nil, err
 		}
-		co.Functions = library{c.functions}
+		co.Functions = c.functions
 	}
 	script, diags := syntax.Parse(q.Text)
 	if len(diags) == 0 {
@@ -158,19 +158,6 @@ func loadFunctions(paths []string, s *settings, open files.Opener) (*udf.Library
 		return nil, files.Misuse("", "--udf: %w", err)
 	}
 	return lib, nil
-}
-
-// library shows the checker which functions there are.
-type library struct{ *udf.Library }
-
-func (l library) HasFunction(name string) bool {
-	_, ok := l.Function(name)
-	return ok
-}
-
-func (l library) HasAggregate(name string) bool {
-	_, err := l.Aggregate(name)
-	return err == nil
 }
 
 // bind finds the files of the inputs that the query reads.
@@ -200,13 +187,11 @@ func (c *compiled) bind() (map[int][]files.File, error) {
 }
 
 func (c *compiled) noInput(in *plan.Input) error {
-	var names []string
-	for _, f := range c.settings.inputs {
-		names = append(names, f.Name)
-	}
 	hint := fmt.Sprintf("add --input %s=FILE, or --reference %s=FILE", in.Name, in.Name)
-	if near := syntax.Nearest(in.Name, names); near != "" {
-		hint += fmt.Sprintf("; did you mean %s?", near)
+	for _, f := range c.settings.inputs {
+		if syntax.Nearest(f.Name, []string{in.Name}) != "" {
+			hint = fmt.Sprintf("--input names %s; should it be %s?", f.Name, in.Name)
+		}
 	}
 	return files.Misuse(hint, "there is no file for the input %s that the query reads", in.Name)
 }
