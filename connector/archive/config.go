@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"millrace/connector"
@@ -67,11 +66,10 @@ func (c *Config) SetAddress(addr string) { c.Storage = addr }
 // StorageAddress is where the archive is for a run whose files are in dataDir:
 // the configured address, else a folder in dataDir. A Capture that is to write
 // this archive writes there, into Container.
-func (c *Config) StorageAddress(dataDir string) string {
-	if c.Storage != "" || dataDir == "" {
-		return c.Storage
-	}
-	return filepath.Join(dataDir, "archive")
+func (c *Config) StorageAddress(dataDir string) string { return c.place().AddressIn(dataDir) }
+
+func (c *Config) place() blob.Place {
+	return blob.Place{What: "the archive", Address: c.Storage, Container: c.Container, Default: "archive"}
 }
 
 // HubOf is the name of the hub of a run.
@@ -88,14 +86,9 @@ func (c *Config) Open(ctx context.Context, env connector.Env) (connector.Store, 
 	if problems := c.Validate(); len(problems) > 0 {
 		return nil, fmt.Errorf("the archive's options: %w", errors.Join(problems...))
 	}
-	address := c.StorageAddress(env.DataDir)
-	if address == "" {
-		return nil, &connector.Hinted{Hint: "set STORAGE_CONNECTION_STRING, or give the run's --data-dir",
-			Err: errors.New("it is not known where the archive is")}
-	}
-	bucket, err := blob.Open(ctx, address, c.Container, env.Getenv)
+	bucket, err := c.place().Open(ctx, env)
 	if err != nil {
-		return nil, fmt.Errorf("opening the archive: %w", err)
+		return nil, err
 	}
 	hub := c.HubOf(env.Run)
 	names, err := newNaming(c.NameFormat, c.Namespace, hub)
@@ -113,10 +106,6 @@ func (c *Config) Ping(ctx context.Context, env connector.Env) error {
 		return err
 	}
 	s := store.(*Store)
-	found := errors.New("there is something")
-	err = s.bucket.List(ctx, s.names.prefix, func(blob.Info) error { return found })
-	if errors.Is(err, found) {
-		err = nil
-	}
+	_, err = blob.Any(ctx, s.bucket, s.names.prefix)
 	return errors.Join(err, s.Close())
 }

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"millrace/connector"
@@ -51,16 +48,8 @@ var _ connector.StoreConfig = (*Config)(nil)
 
 // Validate implements connector.StoreConfig.
 func (c *Config) Validate() []error {
-	var problems []error
+	problems := c.place().Check()
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if c.Container == "" {
-		bad("container: must be set")
-	}
-	if err := blob.CheckName(c.Path); err != nil {
-		bad("path: %w", err)
-	} else if !plainPath.MatchString(c.Path) || strings.HasPrefix(c.Path, "_") {
-		bad("path: %q must be letters, digits, dots, dashes, underscores and slashes, and not begin with an underscore", c.Path)
-	}
 	if !slices.Contains([]string{data.Snappy, data.Zstd, data.None}, c.Compression) {
 		bad("compression: %q must be snappy, zstd or none", c.Compression)
 	}
@@ -111,46 +100,25 @@ func (c *Config) form() data.Table {
 	return t
 }
 
-// plainPath keeps names in the log and on disk the same: nothing in them needs
-// to be escaped.
-var plainPath = regexp.MustCompile(`^[A-Za-z0-9._/-]+$`)
-
 // Address implements connector.StoreConfig.
 func (c *Config) Address() string { return c.Storage }
 
 // SetAddress implements connector.StoreConfig.
 func (c *Config) SetAddress(addr string) { c.Storage = addr }
 
-// StorageAddress is where the table is for a run whose files are in dataDir:
-// the configured address, else a folder in dataDir.
-func (c *Config) StorageAddress(dataDir string) string {
-	if c.Storage != "" || dataDir == "" {
-		return c.Storage
-	}
-	return filepath.Join(dataDir, "delta")
+// place is where the table is.
+func (c *Config) place() blob.Place {
+	return blob.Place{What: "the Delta table", Address: c.Storage, Container: c.Container, Default: "delta",
+		Path: c.Path, ExactPath: c.ExactPath}
 }
 
 // PathOf is the folder of a run's table.
-func (c *Config) PathOf(run string) string {
-	if run == "" || c.ExactPath {
-		return c.Path
-	}
-	return c.Path + "_" + run
-}
+func (c *Config) PathOf(run string) string { return c.place().PathOf(run) }
 
 // bucket opens the container.
 func (c *Config) bucket(ctx context.Context, env connector.Env) (blob.Bucket, error) {
 	if problems := c.Validate(); len(problems) > 0 {
 		return nil, fmt.Errorf("the Delta table's options: %w", errors.Join(problems...))
 	}
-	address := c.StorageAddress(env.DataDir)
-	if address == "" {
-		return nil, &connector.Hinted{Hint: "set STORAGE_CONNECTION_STRING, or give the run's --data-dir",
-			Err: errors.New("it is not known where the Delta table is")}
-	}
-	b, err := blob.Open(ctx, address, c.Container, env.Getenv)
-	if err != nil {
-		return nil, fmt.Errorf("opening the place of the Delta table: %w", err)
-	}
-	return b, nil
+	return c.place().Open(ctx, env)
 }

@@ -80,9 +80,8 @@ func (c *Config) Ping(ctx context.Context, env connector.Env) error {
 	if err != nil {
 		return err
 	}
-	found := errors.New("there is something")
-	err = t.bucket.List(ctx, t.log.Prefix()+"_delta_log/", func(blob.Info) error { return found })
-	if errors.Is(err, found) {
+	found, err := blob.Any(ctx, t.bucket, t.log.Prefix()+"_delta_log/")
+	if found {
 		_, err = t.log.Snapshot(ctx)
 	}
 	return errors.Join(err, t.Close())

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -57,21 +55,10 @@ func NewConfig() *Config {
 
 var _ connector.StoreConfig = (*Config)(nil)
 
-// plainPath are names that need no escaping in any address.
-var plainPath = regexp.MustCompile(`^[A-Za-z0-9._/-]+$`)
-
 // Validate implements connector.StoreConfig.
 func (c *Config) Validate() []error {
-	var problems []error
+	problems := c.place().Check()
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if c.Container == "" {
-		bad("container: must be set")
-	}
-	if err := blob.CheckName(c.Path); err != nil {
-		bad("path: %w", err)
-	} else if !plainPath.MatchString(c.Path) || strings.HasPrefix(c.Path, "_") {
-		bad("path: %q must be letters, digits, dots, dashes, underscores and slashes, and not begin with an underscore", c.Path)
-	}
 	switch fitting, known := compressions[c.Format]; {
 	case !known:
 		bad("format: %q must be parquet or jsonl", c.Format)
@@ -118,38 +105,21 @@ func (c *Config) Address() string { return c.Storage }
 // SetAddress implements connector.StoreConfig.
 func (c *Config) SetAddress(addr string) { c.Storage = addr }
 
-// StorageAddress is where the files are for a run whose data folder is dataDir:
-// the configured address, else a folder in dataDir.
-func (c *Config) StorageAddress(dataDir string) string {
-	if c.Storage != "" || dataDir == "" {
-		return c.Storage
-	}
-	return filepath.Join(dataDir, "files")
+// place is where the files are.
+func (c *Config) place() blob.Place {
+	return blob.Place{What: "the files", Address: c.Storage, Container: c.Container, Default: "files",
+		Path: c.Path, ExactPath: c.ExactPath}
 }
 
 // PathOf is the folder of a run's files.
-func (c *Config) PathOf(run string) string {
-	if run == "" || c.ExactPath {
-		return c.Path
-	}
-	return c.Path + "_" + run
-}
+func (c *Config) PathOf(run string) string { return c.place().PathOf(run) }
 
 // bucket opens the container.
 func (c *Config) bucket(ctx context.Context, env connector.Env) (blob.Bucket, error) {
 	if problems := c.Validate(); len(problems) > 0 {
 		return nil, fmt.Errorf("the options of the files: %w", errors.Join(problems...))
 	}
-	address := c.StorageAddress(env.DataDir)
-	if address == "" {
-		return nil, &connector.Hinted{Hint: "set STORAGE_CONNECTION_STRING, or give the run's --data-dir",
-			Err: errors.New("it is not known where the files are")}
-	}
-	b, err := blob.Open(ctx, address, c.Container, env.Getenv)
-	if err != nil {
-		return nil, fmt.Errorf("opening the place of the files: %w", err)
-	}
-	return b, nil
+	return c.place().Open(ctx, env)
 }
 
 // Ping tells whether the place of the files can be reached and read, without
@@ -159,10 +129,6 @@ func (c *Config) Ping(ctx context.Context, env connector.Env) error {
 	if err != nil {
 		return err
 	}
-	found := errors.New("there is something")
-	err = b.List(ctx, c.PathOf(env.Run)+"/", func(blob.Info) error { return found })
-	if errors.Is(err, found) {
-		err = nil
-	}
+	_, err = blob.Any(ctx, b, c.PathOf(env.Run)+"/")
 	return errors.Join(err, b.Close())
 }
