@@ -8,6 +8,7 @@ import (
 
 	"millrace/process"
 	"millrace/process/streamanalytics/exec"
+	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/value"
 	"millrace/record"
 )
@@ -27,7 +28,8 @@ type task struct {
 	scratch record.Event
 	ev      exec.Event
 
-	slots []value.Value
+	slots   []value.Value
+	columns []plan.Column
 	// arena holds the text of rows that were put together. It is filled once
 	// and never reused: results refer to it until they are stored.
 	arena []byte
@@ -140,12 +142,15 @@ func (t *task) text(r *exec.Row) []byte {
 			return t.rec.Value
 		}
 	}
-	t.slots = t.slots[:0]
-	for _, at := range o.slots {
-		t.slots = append(t.slots, r.Slots[at])
+	t.slots, t.columns = t.slots[:0], t.columns[:0]
+	for i, at := range o.slots {
+		// A member that an event need not have is NULL here, and absent there.
+		if !r.Slots[at].IsNull() {
+			t.slots, t.columns = append(t.slots, r.Slots[at]), append(t.columns, o.columns[i])
+		}
 	}
 	whole := *r
-	whole.Columns, whole.Slots = o.columns, t.slots
+	whole.Columns, whole.Slots = t.columns, t.slots
 	if cap(t.arena)-len(t.arena) < 2*len(t.rec.Value)+4096 {
 		t.arena = make([]byte, 0, max(arenaBytes, 4*len(t.rec.Value)))
 	}
