@@ -38,6 +38,9 @@ type feed struct {
 	lag     int64
 	waiting eventHeap
 	seq     int64
+	// plain tells that events need no place in an order: the file is the only
+	// one, and is in order.
+	plain bool
 	// head is the next event, nil at the end.
 	head *event
 	one  event
@@ -53,6 +56,7 @@ type survey struct {
 	// without a time of their own.
 	named   bool
 	untimed int64
+	latest  int64
 }
 
 // look reads a file for the order of its events.
@@ -62,8 +66,7 @@ func (f *feed) look(open files.Opener, stop func() error) (s survey, err error) 
 		return s, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	latest := int64(0)
-	last := int32(-1)
+	last, timed := int32(-1), false
 	for {
 		rec, err := r.Next()
 		if err == io.EOF {
@@ -91,12 +94,10 @@ func (f *feed) look(open files.Opener, stop func() error) (s survey, err error) 
 		switch {
 		case !t.own:
 			s.untimed++
-		case s.events-s.untimed == 1:
-			latest = t.at
-		case t.at >= latest:
-			latest = t.at
+		case !timed || t.at >= s.latest:
+			s.latest, timed = t.at, true
 		default:
-			s.lag = max(s.lag, latest-t.at)
+			s.lag = max(s.lag, s.latest-t.at)
 		}
 	}
 }
@@ -147,6 +148,10 @@ func (f *feed) advance() error {
 // the one before it.
 func (f *feed) place(rec files.Record) {
 	f.one = event{raw: rec.JSON, line: rec.Line, bad: rec.Err, partition: f.partition}
+	if f.plain {
+		f.one.key = f.latest
+		return
+	}
 	at := exec.NoTime
 	if rec.Err == nil {
 		t := f.clock.read(rec.JSON)

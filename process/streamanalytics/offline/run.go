@@ -258,12 +258,26 @@ func (r *runner) survey(ctx context.Context, f *feed, partitions map[string][]in
 	} else if s.events > 0 {
 		s.partitions = []int32{f.partition}
 	}
+	if len(r.feeds) == 1 && s.untimed < s.events && s.lag == 0 && !s.named && r.eventTimeOnly(f) {
+		f.plain, f.latest = true, s.latest
+	}
 	for _, p := range s.partitions {
 		if !slices.Contains(partitions[name], p) {
 			partitions[name] = append(partitions[name], p)
 		}
 	}
 	return nil
+}
+
+// eventTimeOnly tells whether the engine wants to know nothing of an event's
+// arrival: it finds the event's own time itself.
+func (r *runner) eventTimeOnly(f *feed) bool {
+	for _, n := range r.job.Nodes {
+		if s, ok := n.(*plan.Source); ok && len(s.Meta) > 0 {
+			return false
+		}
+	}
+	return f.clock.mode == byEvent && !r.unstamped(f.input)
 }
 
 // openFeed opens a feed and reads its first event.
