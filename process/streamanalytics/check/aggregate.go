@@ -238,6 +238,9 @@ func (sel *selection) groupBy() {
 	g := &grouping{agg: &plan.Aggregate{Common: plan.Common{Inputs: []plan.Node{below}}}, keys: map[int]*plan.Slot{}, calls: map[int]*plan.Slot{}, id: &plan.Slot{}}
 	b := sel.binder("GROUP BY")
 	held := false
+	if b.tooMany(len(sel.s.GroupBy), maxKeys, sel.s.GroupBy[0], "members of GROUP BY") {
+		sel.s = &syntax.Select{Span: sel.s.Span, Items: sel.s.Items, GroupBy: sel.s.GroupBy[:1], GroupPos: sel.s.GroupPos}
+	}
 	var at syntax.Node
 	for _, x := range sel.s.GroupBy {
 		x = syntax.Unparen(x)
@@ -351,22 +354,24 @@ func (sel *selection) noAlias(b *binder, x syntax.Expr) {
 
 // mentions tells whether SELECT or WHERE uses a column of that name.
 func (sel *selection) mentions(name string) bool {
-	found := false
-	visit := func(n syntax.Node) bool {
-		if col, ok := n.(*syntax.Column); ok {
-			for _, p := range col.Path[:min(2, len(col.Path))] {
-				found = found || strings.EqualFold(p.Name, name)
+	if sel.mentioned == nil {
+		sel.mentioned = map[string]bool{}
+		visit := func(n syntax.Node) bool {
+			if col, ok := n.(*syntax.Column); ok {
+				for _, p := range col.Path[:min(2, len(col.Path))] {
+					sel.mentioned[fold(p.Name)] = true
+				}
 			}
+			return true
 		}
-		return !found
+		for _, item := range sel.s.Items {
+			syntax.Inspect(item.Expr, visit)
+		}
+		if sel.s.Where != nil {
+			syntax.Inspect(sel.s.Where, visit)
+		}
 	}
-	for _, item := range sel.s.Items {
-		syntax.Inspect(item.Expr, visit)
-	}
-	if sel.s.Where != nil {
-		syntax.Inspect(sel.s.Where, visit)
-	}
-	return found
+	return sel.mentioned[fold(name)]
 }
 
 func holdsTimestamp(x syntax.Expr) bool {

@@ -95,20 +95,12 @@ func (sel *selection) analyticBelow() {
 		return
 	}
 	for _, level := range sel.analyticCalls() {
+		calls := sel.byOwner(level)
 		for _, e := range sel.scope.entries {
-			if e.applied || e.reference {
-				continue
-			}
-			var calls []*syntax.Call
-			for _, call := range level {
-				if sel.owner(call) == e {
-					calls = append(calls, call)
-				}
-			}
-			if len(calls) > 0 {
+			if len(calls[e]) > 0 {
 				b := sel.binder("OVER")
 				b.only = e
-				e.top = sel.analyticNode(b, e.top, calls, e.partition, e)
+				e.top = sel.analyticNode(b, e.top, calls[e], e.partition, e)
 			}
 		}
 	}
@@ -118,16 +110,19 @@ func (sel *selection) analyticBelow() {
 // reference data, on top of the joined rows.
 func (sel *selection) analyticAbove() {
 	for _, level := range sel.analyticCalls() {
-		var calls []*syntax.Call
-		for _, call := range level {
-			if sel.owner(call) == nil {
-				calls = append(calls, call)
-			}
-		}
-		if len(calls) > 0 {
+		if calls := sel.byOwner(level)[nil]; len(calls) > 0 {
 			sel.node = sel.analyticNode(sel.binder("OVER"), sel.node, calls, sel.partitionKeys(), nil)
 		}
 	}
+}
+
+func (sel *selection) byOwner(level []*syntax.Call) map[*entry][]*syntax.Call {
+	calls := map[*entry][]*syntax.Call{}
+	for _, call := range level {
+		e := sel.owner(call)
+		calls[e] = append(calls[e], call)
+	}
+	return calls
 }
 
 // owner returns the entry whose rows a call looks at, nil if these are the
@@ -174,7 +169,7 @@ func (s *scope) quietly(path []*syntax.Ident) *entry {
 		if e.has(path[0].Name) {
 			return e
 		}
-		if _, more := e.rows.names(); more && open == nil {
+		if open == nil && e.open() {
 			open = e
 		}
 	}
@@ -377,6 +372,9 @@ func (b *binder) analyticOver(x *syntax.Call, call *plan.AnalyticCall, upper str
 		return
 	}
 	o := x.Over
+	if b.tooMany(len(o.PartitionBy), maxKeys, o, "keys in PARTITION BY") {
+		return
+	}
 	for _, key := range o.PartitionBy {
 		if y := b.expr(key); !containsExpr(call.PartitionBy, y) {
 			call.PartitionBy = append(call.PartitionBy, y)

@@ -34,6 +34,23 @@ type binder struct {
 // could be much larger than the text.
 const maxCost = 200_000
 
+// Bounds of lists, far above what a query needs: checking may take time that
+// grows with the square of them.
+const (
+	maxItems  = 4096
+	maxKeys   = 512
+	maxInputs = 256
+	maxStars  = 64
+)
+
+// tooMany reports a list that is longer than any query needs.
+func (b *binder) tooMany(n, most int, at syntax.Node, what string) bool {
+	if n > most {
+		b.c.report(at, "split the query into steps of a WITH", "there are %d %s, more than %d", n, what, most)
+	}
+	return n > most
+}
+
 func (b *binder) bad(at syntax.Node, suggestion, format string, args ...any) plan.Expr {
 	b.c.report(at, suggestion, format, args...)
 	return &plan.Const{}

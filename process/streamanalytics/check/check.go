@@ -118,7 +118,13 @@ func (c *checker) report(at syntax.Node, suggestion, format string, args ...any)
 	c.reportSpan(syntax.Span{Start: at.Pos(), Stop: at.End()}, suggestion, format, args...)
 }
 
+// full tells that there are more diagnostics than help anybody.
+func (c *checker) full() bool { return len(c.diags) >= 100 }
+
 func (c *checker) reportSpan(at syntax.Span, suggestion, format string, args ...any) {
+	if c.full() {
+		return
+	}
 	d := syntax.Diagnostic{Pos: at.Start, End: at.Stop, Message: fmt.Sprintf(format, args...), Suggestion: suggestion}
 	// A part that several clauses read is reported once.
 	key := fmt.Sprint(d.Pos.Offset, " ", d.Message)

@@ -87,13 +87,15 @@ func (c *checker) createTable(t *syntax.CreateTable, read []string) {
 	if len(t.Columns) == 0 {
 		c.report(t.Name, "", "CREATE TABLE names no columns")
 	}
-	for i, col := range t.Columns {
-		for _, before := range t.Columns[:i] {
-			if fold(before.Name.Name) == fold(col.Name.Name) {
-				c.report(col.Name, "", "%s is declared twice", quote(col.Name.Name))
-				break
-			}
+	if (&binder{c: c}).tooMany(len(t.Columns), maxItems, t.Name, "columns in one CREATE TABLE") {
+		return
+	}
+	seen := map[string]bool{}
+	for _, col := range t.Columns {
+		if seen[fold(col.Name.Name)] {
+			c.report(col.Name, "", "%s is declared twice", quote(col.Name.Name))
 		}
+		seen[fold(col.Name.Name)] = true
 	}
 }
 

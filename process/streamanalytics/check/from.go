@@ -19,6 +19,9 @@ func (sel *selection) from() bool {
 	if !sel.leaves(sel.s.From, leaves) {
 		return false
 	}
+	if sel.binder("FROM").tooMany(len(sel.scope.entries), maxInputs, sel.s.From, "inputs in one FROM") {
+		return false
+	}
 	sel.checkAliases()
 	sel.analyticBelow()
 	sel.node = sel.joined(sel.s.From, leaves)
@@ -134,6 +137,9 @@ func (c *checker) partitionBy(e *entry, by *syntax.PartitionBy) {
 		return
 	}
 	b := &binder{c: c, scope: &scope{entries: []*entry{e}, node: e.top}, clause: "PARTITION BY"}
+	if b.tooMany(len(by.Keys), maxKeys, by, "keys in PARTITION BY") {
+		return
+	}
 	for _, key := range by.Keys {
 		e.partition = append(e.partition, b.expr(key))
 	}
@@ -212,12 +218,16 @@ func (c *checker) newSource(in *plan.Input) *sourceRows {
 		c: c, src: &plan.Source{Input: in, Payload: -1}, index: map[string]int{}, meta: map[string]*plan.Slot{},
 		kinds: map[string]value.Kind{},
 	}
+	var declared []string
 	for _, d := range in.Declared {
-		rows.closed = append(rows.closed, d.Name)
+		declared = append(declared, d.Name)
 		rows.kinds[d.Name] = d.Kind
 	}
-	if known, ok := c.known(in.Name); ok && rows.closed == nil {
-		rows.closed = known.Columns
+	if known, ok := c.known(in.Name); ok && declared == nil {
+		declared = known.Columns
+	}
+	if declared != nil {
+		rows.close(declared)
 	}
 	return rows
 }

@@ -108,12 +108,11 @@ func (b *binder) pathText(path []*syntax.Ident) string {
 	}
 	owner := -1
 	for i, e := range entries {
-		_, open := e.rows.names()
 		if e.has(path[0].Name) {
 			owner = i
 			break
 		}
-		if open && owner < 0 {
+		if owner < 0 && e.open() {
 			owner = i
 		}
 	}

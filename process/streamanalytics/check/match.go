@@ -137,6 +137,9 @@ func (c *checker) match(s *syntax.MatchRecognize) *entry {
 	} else {
 		node.Limit = bare.length(s.Limit, "LIMIT DURATION", 7*value.TicksPerDay)
 	}
+	if bare.tooMany(len(s.PartitionBy), maxKeys, s, "keys in PARTITION BY") || bare.tooMany(len(s.Measures), maxItems, s, "measures") || bare.tooMany(countSymbols(s.Pattern), maxItems, s, "symbols in one pattern") {
+		return nil
+	}
 	for i, x := range s.PartitionBy {
 		y := bare.expr(x)
 		node.PartitionBy = append(node.PartitionBy, y)
@@ -162,6 +165,17 @@ func (c *checker) matchSlot(index int, x plan.Expr) *plan.Slot {
 		c.kinds[slot] = k
 	}
 	return slot
+}
+
+func countSymbols(p syntax.Pattern) int {
+	n := 0
+	syntax.Inspect(p, func(q syntax.Node) bool {
+		if _, ok := q.(*syntax.PatternName); ok {
+			n++
+		}
+		return true
+	})
+	return n
 }
 
 // pattern numbers the symbols in the order of their first use. The dot is a

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"millrace/process/streamanalytics/plan"
@@ -77,7 +78,11 @@ func (p *partitions) follow(n plan.Node) {
 	tags := map[int]partitionTag{}
 	in := n.Head().Inputs
 	for _, below := range in {
-		p.inputs[n] = append(p.inputs[n], p.inputs[below]...)
+		for _, input := range p.inputs[below] {
+			if !slices.Contains(p.inputs[n], input) {
+				p.inputs[n] = append(p.inputs[n], input)
+			}
+		}
 	}
 	keep := func(exprs []plan.Expr) {
 		for i, x := range exprs {

@@ -37,13 +37,22 @@ type selection struct {
 	group *grouping
 	// aliases are the names that the select list gives, folded.
 	aliases map[string]*syntax.Item
+	// starred are the inputs whose columns * has put into the list, spreads
+	// counts the records that x.* has.
+	starred map[*entry]bool
+	spreads int
+	// mentioned are the folded names that SELECT and WHERE use, see mentions.
+	mentioned map[string]bool
 }
 
 func (c *checker) selectQuery(s *syntax.Select) relation {
 	if s.From == nil {
 		return nil
 	}
-	sel := &selection{c: c, s: s, analytic: map[*syntax.Call]analyticSlot{}, aliases: map[string]*syntax.Item{}}
+	if (&binder{c: c}).tooMany(len(s.Items), maxItems, s, "columns in one SELECT") {
+		return nil
+	}
+	sel := &selection{c: c, s: s, analytic: map[*syntax.Call]analyticSlot{}, aliases: map[string]*syntax.Item{}, starred: map[*entry]bool{}}
 	for _, item := range s.Items {
 		if item.Alias != nil {
 			sel.aliases[fold(item.Alias.Name)] = item
@@ -116,6 +125,8 @@ func (sel *selection) items() relation {
 // are not given and are taken already get a number.
 func (sel *selection) itemNames() []string {
 	taken := map[string]bool{}
+	// used counts the numbers behind names.
+	used := map[string]int{}
 	for name := range sel.aliases {
 		taken[name] = true
 	}
@@ -130,8 +141,9 @@ func (sel *selection) itemNames() []string {
 		}
 		name := sel.c.spelled(nameOf(item.Expr, i))
 		try := name
-		for n := 2; taken[fold(try)]; n++ {
-			try = fmt.Sprint(name, n)
+		for taken[fold(try)] {
+			used[fold(name)]++
+			try = fmt.Sprint(name, used[fold(name)]+1)
 		}
 		names[i] = try
 		taken[fold(try)] = true
@@ -189,6 +201,11 @@ func (sel *selection) star(p *projectRows, star *syntax.Star) {
 		return
 	}
 	for _, e := range entries {
+		if sel.starred[e] {
+			// All its columns are there already.
+			continue
+		}
+		sel.starred[e] = true
 		for _, col := range e.rows.star() {
 			col.Expr = e.lift(c, col.Expr)
 			if !col.Spread {
@@ -209,6 +226,10 @@ func (sel *selection) star(p *projectRows, star *syntax.Star) {
 
 // spread is column.*: the members of a record.
 func (sel *selection) spread(p *projectRows, star *syntax.Star) {
+	sel.spreads++
+	if sel.binder("SELECT").tooMany(sel.spreads, maxStars, star, "records spread with .* in one SELECT") {
+		return
+	}
 	col := &syntax.Column{Span: star.Span, Path: star.Qualifier}
 	x := sel.binder("SELECT").expr(col)
 	p.put(plan.Column{Expr: x, Spread: true}, func(name string) plan.Expr { return &plan.Field{X: x, Name: name} })

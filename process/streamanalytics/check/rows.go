@@ -1,7 +1,6 @@
 package check
 
 import (
-	"slices"
 	"strings"
 
 	"millrace/process/streamanalytics/plan"
@@ -18,6 +17,8 @@ type relation interface {
 	column(name string) plan.Expr
 	// star returns what * stands for.
 	star() []plan.Column
+	// has tells whether there surely is a column of that name.
+	has(name string) bool
 	// names returns the columns known by name; open tells that there may be
 	// others.
 	names() (names []string, open bool)
@@ -35,9 +36,11 @@ type sourceRows struct {
 	meta  map[string]*plan.Slot
 	added []*plan.Slot
 	whole *plan.Slot
-	// closed are all columns of the input, nil if they are not known.
-	closed []string
-	kinds  map[string]value.Kind
+	// closed are all columns of the input, nil if they are not known; spelling
+	// finds them by their folded names.
+	closed   []string
+	spelling map[string]string
+	kinds    map[string]value.Kind
 }
 
 // system are the columns that the service adds to an event.
@@ -114,10 +117,8 @@ func (s *sourceRows) property(kind plan.MetaKind, name string) *plan.Slot {
 }
 
 func (s *sourceRows) column(name string) plan.Expr {
-	for _, n := range s.closed {
-		if strings.EqualFold(n, name) {
-			return s.field(n)
-		}
+	if n, ok := s.spelling[fold(name)]; ok {
+		return s.field(n)
 	}
 	kind, ok := system(name)
 	ok = ok && s.src.Input.Kind == plan.Stream
@@ -152,6 +153,24 @@ func (s *sourceRows) star() []plan.Column {
 	return list
 }
 
+// close says that the source has these columns and no others.
+func (s *sourceRows) close(names []string) {
+	s.closed, s.spelling = names, map[string]string{}
+	for _, n := range names {
+		if _, ok := s.spelling[fold(n)]; !ok {
+			s.spelling[fold(n)] = n
+		}
+	}
+}
+
+func (s *sourceRows) has(name string) bool {
+	if _, ok := s.spelling[fold(name)]; ok {
+		return true
+	}
+	_, added := system(name)
+	return added && s.closed != nil && s.src.Input.Kind == plan.Stream
+}
+
 func (s *sourceRows) names() ([]string, bool) {
 	if s.closed == nil {
 		return s.src.Fields, true
@@ -171,11 +190,15 @@ type projectRows struct {
 	under []func(name string) plan.Expr
 	// hidden are the columns that were asked for through a Spread.
 	hidden map[string]*plan.Slot
+	// byName are the places of the columns that are written out, by their folded
+	// names, open tells that there are others as well.
+	byName map[string]int
+	open   bool
 }
 
 // project adds a Project above in.
 func (c *checker) project(in plan.Node, pos syntax.Pos) *projectRows {
-	p := &projectRows{c: c, project: &plan.Project{Common: plan.Common{Inputs: []plan.Node{in}}}, hidden: map[string]*plan.Slot{}}
+	p := &projectRows{c: c, project: &plan.Project{Common: plan.Common{Inputs: []plan.Node{in}}}, hidden: map[string]*plan.Slot{}, byName: map[string]int{}}
 	c.addRows(p.project, p, pos, func() {
 		p.project.Width = len(p.slots)
 		for i, slot := range p.slots {
@@ -188,6 +211,10 @@ func (c *checker) project(in plan.Node, pos syntax.Pos) *projectRows {
 // put adds a column behind the others.
 func (p *projectRows) put(col plan.Column, under func(string) plan.Expr) *plan.Slot {
 	slot := &plan.Slot{}
+	if _, ok := p.byName[fold(col.Name)]; !ok && !col.Spread && !col.Hidden {
+		p.byName[fold(col.Name)] = len(p.slots)
+	}
+	p.open = p.open || col.Spread
 	p.project.Columns = append(p.project.Columns, col)
 	p.slots = append(p.slots, slot)
 	p.under = append(p.under, under)
@@ -201,10 +228,13 @@ func (p *projectRows) node() plan.Node { return p.project }
 
 // written returns the column that is written out under this name, -1 without.
 func (p *projectRows) written(name string) int {
-	return slices.IndexFunc(p.project.Columns, func(col plan.Column) bool {
-		return !col.Spread && !col.Hidden && strings.EqualFold(col.Name, name)
-	})
+	if at, ok := p.byName[fold(name)]; ok {
+		return at
+	}
+	return -1
 }
+
+func (p *projectRows) has(name string) bool { return p.written(name) >= 0 }
 
 // column finds a column by the rule that what stands further left wins: one
 // that is written out, or a member of what is spread. Members are not known
@@ -228,6 +258,12 @@ func (p *projectRows) column(name string) plan.Expr {
 // below returns what the column is over the rows of the Project's input, or
 // the Project's own slot if it is simply one of its columns.
 func (p *projectRows) below(name string) plan.Expr {
+	if at := p.written(name); !p.open {
+		if at < 0 {
+			return nil
+		}
+		return p.slots[at]
+	}
 	var found []plan.Expr
 	for i, col := range p.project.Columns {
 		if col.Hidden {
@@ -300,6 +336,8 @@ func (f *fixedRows) column(name string) plan.Expr {
 	}
 	return nil
 }
+
+func (f *fixedRows) has(name string) bool { return f.column(name) != nil }
 
 func (f *fixedRows) star() []plan.Column { return f.cols }
 

@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"millrace/process/streamanalytics/plan"
@@ -125,7 +124,7 @@ func (s *scope) find(c *checker, path []*syntax.Ident) (*entry, []*syntax.Ident)
 	for _, e := range s.entries {
 		if e.has(first.Name) {
 			sure = append(sure, e)
-		} else if _, more := e.rows.names(); more {
+		} else if e.open() {
 			open = append(open, e)
 		}
 	}
@@ -148,18 +147,25 @@ func (s *scope) find(c *checker, path []*syntax.Ident) (*entry, []*syntax.Ident)
 }
 
 // has tells whether the entry surely has a column of that name.
-func (e *entry) has(name string) bool {
-	names, open := e.rows.names()
-	if e.source != nil {
-		_, added := system(name)
-		if open || added {
-			return added && !open && !e.reference
-		}
+func (e *entry) has(name string) bool { return e.rows.has(name) }
+
+// open tells whether the entry may have columns that are not known.
+func (e *entry) open() bool {
+	switch rows := e.rows.(type) {
+	case *sourceRows:
+		return rows.closed == nil
+	case *projectRows:
+		return rows.open
+	case *unionRows:
+		return rows.sides[0].open
 	}
-	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+	return false
 }
 
 func (c *checker) unknownColumn(entries []*entry, name *syntax.Ident) {
+	if c.full() {
+		return
+	}
 	var known []string
 	var of []string
 	for _, e := range entries {
@@ -168,9 +174,6 @@ func (c *checker) unknownColumn(entries []*entry, name *syntax.Ident) {
 		of = append(of, quote(e.alias))
 		if e.source != nil && e.source.src.Input.Kind == plan.Stream {
 			known = append(known, "EventEnqueuedUtcTime", "EventProcessedUtcTime", "PartitionId")
-		}
-		if strings.EqualFold(e.alias, name.Name) {
-			continue
 		}
 	}
 	suggestion := near(name.Name, known)

@@ -104,17 +104,26 @@ func differ(a, b []plan.Column) string {
 	if openA != openB {
 		return "only one of them passes on all columns with *"
 	}
+	inA, inB := foldedSet(namesA), foldedSet(namesB)
 	for _, n := range namesA {
-		if !containsFold(namesB, n) {
+		if !inB[fold(n)] {
 			return "this one has no " + quote(n)
 		}
 	}
 	for _, n := range namesB {
-		if !containsFold(namesA, n) {
+		if !inA[fold(n)] {
 			return "only this one has " + quote(n)
 		}
 	}
 	return ""
+}
+
+func foldedSet(names []string) map[string]bool {
+	set := map[string]bool{}
+	for _, n := range names {
+		set[fold(n)] = true
+	}
+	return set
 }
 
 func containsFold(list []string, name string) bool {
@@ -134,7 +143,7 @@ func (u *unionRows) column(name string) plan.Expr {
 		return slot
 	}
 	first := u.sides[0]
-	if _, open := first.names(); !open {
+	if !first.open {
 		if at := first.written(name); at >= 0 {
 			return first.slots[at]
 		}
@@ -157,6 +166,8 @@ func (u *unionRows) column(name string) plan.Expr {
 	u.hidden[name] = slot
 	return slot
 }
+
+func (u *unionRows) has(name string) bool { return u.sides[0].has(name) }
 
 func (u *unionRows) star() []plan.Column     { return u.sides[0].star() }
 func (u *unionRows) names() ([]string, bool) { return u.sides[0].names() }
