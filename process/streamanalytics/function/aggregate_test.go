@@ -234,3 +234,27 @@ func TestDamagedStates(t *testing.T) {
 		}
 	}
 }
+
+// Panes that hold what can not be compared give an error, not a guess.
+func TestMergeOfMixedKinds(t *testing.T) {
+	t.Parallel()
+	for _, sliding := range []bool{false, true} {
+		o := AggOptions{Sliding: sliding}
+		a, b := state(t, "MAX", o), state(t, "MAX", o)
+		for s, v := range map[State]value.Value{a: value.Int(1), b: value.Text("x")} {
+			if err := s.Add(args(v), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.Merge(b)
+		c := state(t, "MAX", o)
+		if _, err := c.ReadState(a.AppendState(nil)); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []State{a, c} {
+			if v, err := s.Result(); err == nil || !strings.Contains(err.Error(), "several types") {
+				t.Errorf("MAX of 1 and a text is %v, %v", v, err)
+			}
+		}
+	}
+}

@@ -60,7 +60,7 @@ func wholeOrFloat(f func(float64) float64) func(value.Value) (value.Value, error
 		if x.Kind() == value.BigInt {
 			return x, nil
 		}
-		return value.Double(f(x.Double())), nil
+		return value.Double(noMinus(f(x.Double()))), nil
 	}
 }
 

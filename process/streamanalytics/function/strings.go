@@ -318,7 +318,8 @@ func substring(args []value.Value) (value.Value, error) {
 		return value.Value{}, err
 	}
 	if start < 1 {
-		n = max(start+n-1, 0)
+		// The least bigint has no predecessor.
+		n = max(n+(max(start, -1<<63+1)-1), 0)
 		start = 1
 	}
 	s = s[runeOffset(s, start-1):]
