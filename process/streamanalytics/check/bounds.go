@@ -38,10 +38,11 @@ func asDatediff(x syntax.Expr) *syntax.Call {
 }
 
 // bounds finds how far the right row's time can be from that of the left row,
-// in ticks. What is wrong is reported.
-func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (low, high int64, found bool) {
+// in ticks. wait is the upper bound as written, without the allowance for how
+// DATEDIFF counts. What is wrong is reported.
+func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (low, high, wait int64, found bool) {
 	c := sel.c
-	low, high = math.MinInt64, math.MaxInt64
+	low, high, wait = math.MinInt64, math.MaxInt64, math.MaxInt64
 	errors := len(c.diags)
 	var at *syntax.Call
 	for _, part := range chain(on, syntax.And) {
@@ -68,9 +69,12 @@ func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (lo
 			low = max(low, l-from.behind)
 		}
 		high = min(high, h)
+		if h != math.MaxInt64 {
+			wait = min(wait, sel.unitTicks(call, unitOf(call), n, n))
+		}
 	}
 	if len(c.diags) > errors || at == nil {
-		return 0, 0, false
+		return 0, 0, 0, false
 	}
 	if low == math.MinInt64 || high == math.MaxInt64 {
 		c.report(at, "write BETWEEN m AND n", "the DATEDIFF of a JOIN needs both bounds")
@@ -190,10 +194,7 @@ func mirrored(op syntax.Op) syntax.Op {
 // units that are crossed: k of them lie between times that are more than k-1
 // and less than k+1 units apart.
 func (sel *selection) reach(call *syntax.Call, m, n int64) (low, high int64) {
-	unit := syntax.NoUnit
-	if u, ok := call.Args[0].(*syntax.Unit); ok {
-		unit = u.Unit
-	}
+	unit := unitOf(call)
 	low, high = math.MinInt64, math.MaxInt64
 	if m != math.MinInt64 {
 		low = sel.unitTicks(call, unit, m, m-1)
@@ -202,6 +203,13 @@ func (sel *selection) reach(call *syntax.Call, m, n int64) (low, high int64) {
 		high = sel.unitTicks(call, unit, n, n+1)
 	}
 	return low, high
+}
+
+func unitOf(call *syntax.Call) syntax.TimeUnit {
+	if u, ok := call.Args[0].(*syntax.Unit); ok {
+		return u.Unit
+	}
+	return syntax.NoUnit
 }
 
 // unitTicks returns the length of widened units, and reports a count that is

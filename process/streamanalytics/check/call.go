@@ -364,7 +364,7 @@ func (b *binder) misplacedAnalytic(x *syntax.Call, upper string) plan.Expr {
 func (b *binder) notGrouped(x *syntax.Column) plan.Expr {
 	for n := len(x.Path) - 1; n > 0; n-- {
 		if slot := b.group.slot(b, &syntax.Column{Span: x.Span, Path: x.Path[:n]}); slot != nil {
-			var y plan.Expr = slot
+			y := slot
 			for _, name := range x.Path[n:] {
 				y = &plan.Field{X: y, Name: name.Name}
 			}

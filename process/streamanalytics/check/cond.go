@@ -51,12 +51,8 @@ func not(is bool, cond plan.Cond) plan.Cond {
 // logic binds AND and OR. Chains of one operator, which the grammar nests to
 // the left, become one list.
 func (b *binder) logic(x *syntax.Binary) plan.Cond {
-	var parts []syntax.Expr
-	for _, part := range chain(x, x.Op) {
-		parts = append(parts, part)
-	}
 	out := &plan.Logic{Or: x.Op == syntax.Or}
-	for _, part := range parts {
+	for _, part := range chain(x, x.Op) {
 		out.Conds = append(out.Conds, b.cond(part))
 	}
 	return out

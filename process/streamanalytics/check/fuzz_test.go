@@ -3,7 +3,6 @@ package check_test
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -72,102 +71,123 @@ func checkJob(t testing.TB, job *plan.Job) {
 	}
 }
 
+// slotsOf notes slots that do not exist.
+type slotsOf struct{ problems []string }
+
+func (p *slotsOf) in(width int) func(*plan.Slot) string {
+	return func(s *plan.Slot) string {
+		if s.Index < 0 || s.Index >= width {
+			p.problems = append(p.problems, fmt.Sprintf("slot %d of %d", s.Index, width))
+		}
+		return ""
+	}
+}
+
+func (p *slotsOf) exprs(width int, list ...plan.Expr) {
+	for _, x := range list {
+		plan.ExprText(x, p.in(width))
+	}
+}
+
 func checkNode(n plan.Node) string {
-	h := n.Head()
-	in := func(i int) int { return h.Inputs[i].Head().Width }
-	var texts []string
-	slot := func(width int) func(*plan.Slot) string {
-		return func(s *plan.Slot) string {
-			if s.Index < 0 || s.Index >= width {
-				texts = append(texts, fmt.Sprintf("slot %d of %d", s.Index, width))
-			}
-			return ""
-		}
+	p := &slotsOf{}
+	var widths []int
+	for _, in := range n.Head().Inputs {
+		widths = append(widths, in.Head().Width)
 	}
-	exprs := func(width int, list ...plan.Expr) {
-		for _, x := range list {
-			plan.ExprText(x, slot(width))
-		}
+	want, ok := p.rows(n, widths)
+	if !ok {
+		want = p.states(n, widths)
 	}
-	want := -1
+	if have := n.Head().Width; want != have {
+		p.problems = append(p.problems, fmt.Sprintf("%d slots, not %d", have, want))
+	}
+	return strings.Join(p.problems, "; ")
+}
+
+// rows checks the nodes without state and returns how wide they should be.
+func (p *slotsOf) rows(n plan.Node, in []int) (want int, ok bool) {
 	switch n := n.(type) {
 	case *plan.Source:
 		want = len(n.Fields) + len(n.Meta)
 		if n.Payload >= 0 {
 			want++
 		}
-		exprs(h.Width, n.TimestampBy)
-		exprs(h.Width, n.Over...)
-		if slices.Contains(n.Fields, "") && len(n.Fields) == 0 {
-			return "no fields"
-		}
+		p.exprs(n.Width, n.TimestampBy)
+		p.exprs(n.Width, n.Over...)
 	case *plan.Filter:
-		want = in(0)
-		plan.CondText(n.Cond, slot(in(0)))
+		want = in[0]
+		plan.CondText(n.Cond, p.in(want))
 	case *plan.Project:
 		want = len(n.Columns)
 		for _, col := range n.Columns {
-			exprs(in(0), col.Expr)
+			p.exprs(in[0], col.Expr)
 		}
+	case *plan.Apply:
+		want = in[0] + 2
+		p.exprs(in[0], n.Over)
+	case *plan.Union:
+		want = in[0]
+		for _, w := range in {
+			if w != want {
+				p.problems = append(p.problems, "sides of a union with different slots")
+			}
+		}
+	case *plan.Sink:
+		want = in[0]
+		if len(n.Columns) != want {
+			p.problems = append(p.problems, "a sink without all columns")
+		}
+	default:
+		return 0, false
+	}
+	return want, true
+}
+
+// states is rows for the nodes with state.
+func (p *slotsOf) states(n plan.Node, in []int) (want int) {
+	switch n := n.(type) {
 	case *plan.Analytic:
-		want = in(0) + len(n.Calls)
+		want = in[0] + len(n.Calls)
 		for _, call := range n.Calls {
-			call.Text(slot(in(0)))
+			call.Text(p.in(in[0]))
 		}
 	case *plan.Aggregate:
 		want = len(n.Keys) + len(n.Calls) + 1
-		exprs(in(0), n.Keys...)
+		p.exprs(in[0], n.Keys...)
 		for _, call := range n.Calls {
-			call.Text(slot(in(0)))
+			call.Text(p.in(in[0]))
 		}
 		if len(n.Windows) == 0 {
-			return "no window"
+			p.problems = append(p.problems, "no window")
 		}
 		for _, w := range n.Windows {
-			exprs(in(0), w.PartitionBy...)
+			p.exprs(in[0], w.PartitionBy...)
 			if err := w.Spec.Validate(); err != nil {
-				return err.Error()
+				p.problems = append(p.problems, err.Error())
 			}
 		}
 	case *plan.Join:
-		want = in(0) + in(1) + 2
-		exprs(in(0), n.LeftKeys...)
-		exprs(in(1), n.RightKeys...)
-		plan.CondText(n.On, slot(want))
+		want = in[0] + in[1] + 2
+		p.exprs(in[0], n.LeftKeys...)
+		p.exprs(in[1], n.RightKeys...)
+		plan.CondText(n.On, p.in(want))
 	case *plan.ReferenceJoin:
-		want = in(0) + n.Ref.Width
-		exprs(in(0), n.LeftKeys...)
-		exprs(n.Ref.Width, n.RightKeys...)
-		plan.CondText(n.On, slot(want))
-	case *plan.Apply:
-		want = in(0) + 2
-		exprs(in(0), n.Over)
-	case *plan.Union:
-		want = in(0)
-		for i := range h.Inputs {
-			if in(i) != want {
-				return "sides of a union with different slots"
-			}
-		}
+		want = in[0] + n.Ref.Width
+		p.exprs(in[0], n.LeftKeys...)
+		p.exprs(n.Ref.Width, n.RightKeys...)
+		plan.CondText(n.On, p.in(want))
 	case *plan.Match:
 		want = len(n.PartitionBy) + len(n.Measures)
-		exprs(in(0), n.PartitionBy...)
+		p.exprs(in[0], n.PartitionBy...)
 		for _, s := range n.Symbols {
-			plan.CondText(s.Cond, slot(in(0)))
+			plan.CondText(s.Cond, p.in(in[0]))
 		}
 		for _, col := range n.Measures {
-			exprs(in(0), col.Expr)
-		}
-	case *plan.Sink:
-		want = in(0)
-		if len(n.Columns) != want {
-			return "a sink without all columns"
+			p.exprs(in[0], col.Expr)
 		}
 	}
-	if want != h.Width {
-		texts = append(texts, fmt.Sprintf("%d slots, not %d", h.Width, want))
-	}
-	return strings.Join(texts, "; ")
+	return want
 }
 
 // Every plan of the golden files is sound.

@@ -192,13 +192,13 @@ func (sel *selection) streamJoin(s *syntax.Join, left plan.Node, entries []*entr
 	both := append(append([]*entry{}, entries...), right)
 	node := &plan.Join{Common: plan.Common{Inputs: []plan.Node{left, right.top}}, Kind: s.Kind}
 	errors := len(c.diags)
-	low, high, found := sel.bounds(s.On, entries, right)
+	low, high, wait, found := sel.bounds(s.On, entries, right)
 	if !found && len(c.diags) == errors {
 		c.reportSpan(syntax.Span{Start: s.On.Pos(), Stop: s.On.End()},
 			"add AND DATEDIFF(minute, "+entries[0].alias+", "+right.alias+") BETWEEN 0 AND 5",
 			"a JOIN of streams needs a bound in time")
 	}
-	node.Low, node.High = low, high
+	node.Low, node.High, node.Wait = low, high, max(0, wait)
 	node.On = sel.within("ON", both).cond(s.On)
 	node.LeftKeys, node.RightKeys = sel.equalities(s.On, entries, right)
 	sel.samePartitions(s, entries, right, node)
