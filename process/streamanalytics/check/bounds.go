@@ -78,9 +78,9 @@ func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (lo
 	}
 	if low == math.MinInt64 || high == math.MaxInt64 {
 		c.report(at, "write BETWEEN m AND n", "the DATEDIFF of a JOIN needs both bounds")
-		return 0, 0, false
+		return 0, 0, 0, false
 	}
-	return low, max(low, high), true
+	return low, max(low, high), wait, true
 }
 
 // ends finds the inputs that a DATEDIFF of ON is about: one of each side. ok is

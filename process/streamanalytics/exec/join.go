@@ -22,9 +22,11 @@ type join struct {
 	account
 	outer     bool
 	low, high int64
-	keys      [2][]evalFunc
-	widths    [2]int
-	on        condFunc
+	// wait is how much later than a left row it is given out without a partner.
+	wait   int64
+	keys   [2][]evalFunc
+	widths [2]int
+	on     condFunc
 
 	table   *keyTable
 	buckets []bucket
@@ -51,7 +53,7 @@ func newJoin(e *env, n *plan.Join) (*join, error) {
 	l, r := n.Inputs[left].Head().Width, n.Inputs[right].Head().Width
 	j := &join{
 		outlet: newOutlet(), account: account{env: e, head: &n.Common, name: "JOIN"},
-		outer: n.Kind == syntax.LeftJoin, low: n.Low, high: n.High, widths: [2]int{l, r},
+		outer: n.Kind == syntax.LeftJoin, low: n.Low, high: n.High, wait: max(0, n.Wait), widths: [2]int{l, r},
 		table: newKeyTable(0), wm: [2]int64{NoTime, NoTime}, row: row{slots: make([]value.Value, l+r+2)},
 	}
 	var err error
@@ -158,13 +160,14 @@ func (j *join) probe(side int, r *row, b *bucket) (matched bool, err error) {
 	return matched, nil
 }
 
-// alone gives out a left row without a partner.
+// alone gives out a left row without a partner, at the time by which none has
+// come.
 func (j *join) alone(at int64, l []value.Value) error {
 	slots := j.row.slots
 	n := copy(slots, l)
 	clear(slots[n:])
 	slots[len(slots)-2] = value.Time(at)
-	j.row.time = at
+	j.row.time = plus(at, j.wait)
 	return j.emit(&j.row)
 }
 
@@ -189,7 +192,8 @@ func (j *join) advance(port int, t int64) error {
 	}
 	w := min(j.wm[left], j.wm[right])
 	if j.outer {
-		w = min(w, minus(j.wm[right], max(j.high, 0)))
+		// Rows that may turn out to be alone are not older than that.
+		w = min(w, minus(j.wm[right], max(j.high-j.wait, 0)))
 	}
 	return j.promise(w)
 }

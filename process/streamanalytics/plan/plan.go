@@ -270,7 +270,8 @@ type JoinKind = syntax.JoinKind
 // Join joins two streams: Inputs[0] is the left one, Inputs[1] the right one.
 // Rows have the left slots, then the right ones, then two more: the left row's
 // time and the right row's time (NULL if there is no right row). The time of a
-// row is the later one of both.
+// row is the later one of both; that of a left row without a right one is Wait
+// later than the left row's.
 type Join struct {
 	Common
 	// Kind is InnerJoin or LeftJoin.
@@ -278,6 +279,10 @@ type Join struct {
 	// Low and High bound right time minus left time, in ticks: no pair outside
 	// can fulfil On. They are wide enough for DATEDIFF's counting of boundaries.
 	Low, High int64
+	// Wait is how long after a left row a partner can come by the text of On,
+	// at least 0 and at most High where that is above 0: a row without a
+	// partner is known to have none by then.
+	Wait int64
 	// LeftKeys and RightKeys are equal for every pair that fulfils On: each
 	// over the rows of its own side. Empty if On demands no equality.
 	LeftKeys, RightKeys []Expr
