@@ -28,7 +28,9 @@
 //   - LIMIT DURATION of analytic functions, of aggregates without a window and
 //     of LAST reaches back like a window: (t - limit, t], so that what happened
 //     exactly limit ago no longer counts.
-//   - The time of a LEFT JOIN's row without a partner is that of its left row.
+//   - The time of a LEFT JOIN's row without a partner is the one by which its
+//     partner would have had to come: that of the left row and the upper bound
+//     of DATEDIFF.
 //   - A row that is provisional (Options.EmitEarly) reaches outputs through
 //     filters, projections, unions and reference joins only: what keeps state
 //     (a second aggregate, a stream join) waits for the final row.

@@ -332,7 +332,7 @@ func joinOracle(as, bs []delivered, low, high int64, outer bool) []string {
 			}
 		}
 		if outer && !partner {
-			out = append(out, line(a.at, `{"k":%q,"l":%d,"r":null}`, a.k, a.v))
+			out = append(out, line(a.at+max(high, 0)*second, `{"k":%q,"l":%d,"r":null}`, a.k, a.v))
 		}
 	}
 	return out

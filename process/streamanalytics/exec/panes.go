@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -447,13 +448,20 @@ func (p *panes) appendState(dst []byte) ([]byte, error) {
 	dst = appendUint(dst, uint64(len(p.told)))
 	for _, end := range slices.Sorted(maps.Keys(p.told)) {
 		dst = appendInt(dst, end)
-		dst = appendUint(dst, uint64(len(p.told[end])))
-		for _, g := range slices.Sorted(maps.Keys(p.told[end])) {
-			dst = appendUint(dst, numbers[g])
-			dst = appendFixed(dst, p.told[end][g])
-		}
+		dst = appendTold(dst, p.told[end], numbers)
 	}
 	return dst, nil
+}
+
+// appendTold writes the digests of groups by their numbers in the saved state.
+func appendTold(dst []byte, told map[uint32]uint64, numbers map[uint32]uint64) []byte {
+	dst = appendUint(dst, uint64(len(told)))
+	byNumber := func(a, b uint32) int { return cmp.Compare(numbers[a], numbers[b]) }
+	for _, g := range slices.SortedFunc(maps.Keys(told), byNumber) {
+		dst = appendUint(dst, numbers[g])
+		dst = appendFixed(dst, told[g])
+	}
+	return dst
 }
 
 func (p *panes) readState(d *decoder) {

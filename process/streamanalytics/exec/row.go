@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"bytes"
 	"strings"
 
 	"millrace/process/streamanalytics/plan"
@@ -42,8 +43,14 @@ type Row struct {
 // ignoring case, are left out. An event that is passed on by SELECT * alone is
 // copied byte for byte.
 func (r *Row) AppendJSON(dst []byte) []byte {
-	if s, ok := r.only(); ok {
-		return s.AppendJSON(dst)
+	spread, plain := r.spreads()
+	if spread >= 0 {
+		if plain == 0 {
+			return r.Slots[spread].AppendJSON(dst)
+		}
+		if !r.clashes(spread) {
+			return r.appendBeside(dst, spread)
+		}
 	}
 	dst = append(dst, '{')
 	first := true
@@ -61,22 +68,77 @@ func (r *Row) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// only returns the record of a row that is nothing but one.
-func (r *Row) only() (value.Value, bool) {
-	found := -1
+// spreads returns the only spread column, if there is just one and it is a
+// record, else -1, and the number of other columns.
+func (r *Row) spreads() (spread, plain int) {
+	spread = -1
 	for i := range r.Columns {
-		if r.Columns[i].Hidden {
-			continue
+		switch c := &r.Columns[i]; {
+		case c.Hidden:
+		case !c.Spread:
+			plain++
+		case spread >= 0 || r.Slots[i].Kind() != value.Record:
+			return -1, 0
+		default:
+			spread = i
 		}
-		if found >= 0 || !r.Columns[i].Spread {
-			return value.Value{}, false
+	}
+	return spread, plain
+}
+
+// clashes tells whether two columns, one of them maybe a member of the spread
+// record, have the same name.
+func (r *Row) clashes(spread int) bool {
+	for i := range r.Columns {
+		if c := &r.Columns[i]; !c.Hidden && !c.Spread {
+			for j := range i {
+				if o := &r.Columns[j]; !o.Hidden && !o.Spread && strings.EqualFold(o.Name, c.Name) {
+					return true
+				}
+			}
 		}
-		found = i
 	}
-	if found < 0 || r.Slots[found].Kind() != value.Record {
-		return value.Value{}, false
+	for name := range r.Slots[spread].Members {
+		for i := range r.Columns {
+			if c := &r.Columns[i]; len(c.Name) == len(name) && !c.Hidden && !c.Spread && strings.EqualFold(c.Name, name) {
+				return true
+			}
+		}
 	}
-	return r.Slots[found], true
+	return false
+}
+
+// appendBeside appends columns of which none has the name of a member of the
+// spread record: its text is taken over as a whole.
+func (r *Row) appendBeside(dst []byte, spread int) []byte {
+	dst = append(dst, '{')
+	first := true
+	for i := range r.Columns {
+		c := &r.Columns[i]
+		switch {
+		case c.Hidden:
+		case i != spread:
+			dst = appendName(dst, c.Name, &first)
+			dst = r.Slots[i].AppendJSON(dst)
+		default:
+			at := len(dst)
+			dst = r.Slots[i].AppendJSON(append(dst, ' '))
+			// The record's brackets go, and it comes after a comma.
+			inside := bytes.TrimSpace(dst[at+2 : len(dst)-1])
+			switch {
+			case len(inside) == 0:
+				dst = dst[:at]
+			case first:
+				dst = dst[:at+copy(dst[at:], inside)]
+				first = false
+			default:
+				n := copy(dst[at+1:], inside)
+				dst[at] = ','
+				dst = dst[:at+1+n]
+			}
+		}
+	}
+	return append(dst, '}')
 }
 
 func (r *Row) appendMembers(dst []byte, at int, first *bool) []byte {

@@ -2,7 +2,6 @@ package exec
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"millrace/process/streamanalytics/plan"
@@ -404,12 +403,7 @@ func (s *sessions) appendState(dst []byte) ([]byte, error) {
 			}
 		}
 	}
-	dst = appendUint(dst, uint64(len(s.told)))
-	for _, g := range slices.Sorted(maps.Keys(s.told)) {
-		dst = appendUint(dst, numbers[g])
-		dst = appendFixed(dst, s.told[g])
-	}
-	return dst, nil
+	return appendTold(dst, s.told, numbers), nil
 }
 
 func (s *sessions) readState(d *decoder) {
