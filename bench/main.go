@@ -45,7 +45,9 @@ type benchCase struct {
 	preload bool
 	// events overrides how many there are, for cases that take their time.
 	events int64
-	run    func(ctx context.Context, c *child) (measured, error)
+	// cores bounds the processors that the case may use, 0 for all.
+	cores int
+	run   func(ctx context.Context, c *child) (measured, error)
 }
 
 // measured is what a case's process says of itself.
@@ -56,6 +58,8 @@ type measured struct {
 	// P50Ms and P99Ms are latencies, where the case is about them.
 	P50Ms float64 `json:"p50Ms,omitempty"`
 	P99Ms float64 `json:"p99Ms,omitempty"`
+	// BytesPerKey is state, where the case is about it.
+	BytesPerKey float64 `json:"bytesPerKey,omitempty"`
 }
 
 // child is what a case gets.
@@ -75,6 +79,24 @@ var cases = []benchCase{
 	{name: "relay-postgres", what: "relay + dedupe into PostgreSQL", limits: []string{"bare-postgres"}, preload: true, run: relayPostgres},
 	{name: "relay-delta", what: "relay + dedupe into a Delta table", limits: []string{"raw-kafka"}, preload: true, run: relayDelta},
 	{name: "relay-parquet", what: "relay + dedupe into Parquet files", limits: []string{"raw-kafka"}, preload: true, run: relayParquet},
+	{name: "backbone", what: "relay + dedupe, results dropped", limits: []string{"raw-kafka"}, preload: true, run: backbone},
+	{name: "sa-relay-kafka", what: "query: relay with all fields, transactions into Kafka", limits: []string{"raw-kafka", "relay-kafka"}, preload: true, run: queryKafka("sa-relay")},
+	{name: "sa-relay", what: "query: relay with all fields, results dropped", limits: []string{"raw-kafka", "backbone"}, preload: true, run: query("sa-relay")},
+	{name: "sa-relay-1c", what: "the same on one core", limits: []string{"sa-relay"}, preload: true, cores: 1, run: query("sa-relay")},
+	{name: "sa-filter", what: "query: projection and filter", limits: []string{"backbone"}, preload: true, run: query("sa-filter")},
+	{name: "sa-tumbling", what: "query: count per device, tumbling 10 s", limits: []string{"backbone"}, preload: true, run: query("sa-tumbling")},
+	{name: "sa-tumbling-1c", what: "the same on one core", limits: []string{"sa-tumbling"}, preload: true, cores: 1, run: query("sa-tumbling")},
+	{name: "sa-hopping", what: "query: average per device, hopping 60 s / 5 s", limits: []string{"backbone"}, preload: true, run: query("sa-hopping")},
+	{name: "sa-hopping-1c", what: "the same on one core", limits: []string{"sa-hopping"}, preload: true, cores: 1, run: query("sa-hopping")},
+	{name: "sa-sliding", what: "query: count per device, sliding 1 s", limits: []string{"backbone"}, preload: true, run: query("sa-sliding")},
+	{name: "sa-session", what: "query: count per device, sessions of 5 s", limits: []string{"backbone"}, preload: true, run: query("sa-session")},
+	{name: "sa-join", what: "query: join of two streams within 1 s", limits: []string{"backbone"}, preload: true, run: query("sa-join")},
+	{name: "sa-topone", what: "query: TopOne per device, tumbling 10 s", limits: []string{"backbone"}, preload: true, run: query("sa-topone")},
+	{name: "sa-lag", what: "query: LAG per device", limits: []string{"backbone"}, preload: true, run: query("sa-lag")},
+	{name: "sa-anomaly", what: "query: SpikeAndDip per device, history of 60", limits: []string{"backbone"}, preload: true, run: query("sa-anomaly")},
+	{name: "sa-state-1k", what: "query: state of a count of 1,000 keys", events: 5000, run: stateOf(1000)},
+	{name: "sa-state-100k", what: "the same of 100,000 keys", events: 500_000, run: stateOf(100_000)},
+	{name: "sa-state-1m", what: "the same of 1,000,000 keys", events: 5_000_000, run: stateOf(1_000_000)},
 	{name: "cosmos-http", what: "bare loop: signed requests, a device's batch each", events: 300_000, run: cosmosLoop(httpUpserts)},
 	{name: "cosmos-sdk", what: "the same through the Cosmos DB SDK", limits: []string{"cosmos-http"}, events: 300_000, run: cosmosLoop(sdkUpserts)},
 	{name: "relay-cosmosdb", what: "relay into the embedded Cosmos DB", limits: []string{"cosmos-sdk"}, preload: true, events: 300_000, run: relayCosmosDB},
@@ -99,6 +121,8 @@ type result struct {
 	Ratios map[string]float64 `json:"ratios,omitempty"`
 	P50Ms  float64            `json:"p50Ms,omitempty"`
 	P99Ms  float64            `json:"p99Ms,omitempty"`
+	// BytesPerKey is what the state of one key takes.
+	BytesPerKey float64 `json:"bytesPerKey,omitempty"`
 }
 
 func main() {
@@ -201,6 +225,9 @@ func table(ctx context.Context, c *child, times int, only, out string) error {
 			r.Ratios[limit] = r.EventsPerSecond / results[i].EventsPerSecond
 			line += fmt.Sprintf("  %.0f %% of %s", r.Ratios[limit]*100, limit)
 		}
+		if r.BytesPerKey > 0 {
+			line += fmt.Sprintf("  %.0f bytes a key", r.BytesPerKey)
+		}
 		if r.P99Ms > 0 {
 			line += fmt.Sprintf("  p50 %.1f ms, p99 %.1f ms", r.P50Ms, r.P99Ms)
 		}
@@ -250,27 +277,30 @@ func spawn(ctx context.Context, c *child, b benchCase) (result, error) {
 		return result{}, fmt.Errorf("making a folder: %w", err)
 	}
 	if b.preload {
-		if _, _, err := self(ctx, "preload", cmp.Or(b.events, c.events), dir); err != nil {
+		if _, _, err := self(ctx, "preload", cmp.Or(b.events, c.events), dir, 0); err != nil {
 			return result{}, fmt.Errorf("filling the log: %w", err)
 		}
 	}
 	syscall.Sync() // what was written before must not be this case's to wait for
-	m, rss, err := self(ctx, b.name, cmp.Or(b.events, c.events), dir)
+	m, rss, err := self(ctx, b.name, cmp.Or(b.events, c.events), dir, b.cores)
 	if err != nil {
 		return result{}, err
 	}
 	return result{Name: b.name, Events: m.Events, EventsPerSecond: float64(m.Events) / m.Seconds,
 		CPUSecondsPerMillionEvents: m.CPUSeconds * 1e6 / float64(m.Events), PeakRSSBytes: rss,
-		P50Ms: m.P50Ms, P99Ms: m.P99Ms}, nil
+		P50Ms: m.P50Ms, P99Ms: m.P99Ms, BytesPerKey: m.BytesPerKey}, nil
 }
 
-func self(ctx context.Context, name string, events int64, dir string) (m measured, rss int64, err error) {
+func self(ctx context.Context, name string, events int64, dir string, cores int) (m measured, rss int64, err error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return m, 0, fmt.Errorf("finding this program: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, exe, "-case", name, "-events", fmt.Sprint(events), "-dir", dir)
 	cmd.Stderr = os.Stderr
+	if cores > 0 {
+		cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", cores))
+	}
 	stdout, err := cmd.Output()
 	if err != nil {
 		return m, 0, fmt.Errorf("its process: %w", err)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"millrace/connector"
 	"millrace/internal/solution"
 	"millrace/run"
 	"millrace/solutions"
@@ -29,7 +30,7 @@ func stages(ctx context.Context, c *child, steps string, env map[string]string, 
 		}
 		o.Set = append(o.Set, over)
 	}
-	sol, err := solution.Loader{Builtin: solutions.FS, Registry: run.Registry()}.Load("hdinsightkafka-databricks-sqldw", o)
+	sol, err := solution.Loader{Builtin: solutions.FS, Registry: registry()}.Load("hdinsightkafka-databricks-sqldw", o)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +48,13 @@ func stages(ctx context.Context, c *child, steps string, env map[string]string, 
 		return nil, fmt.Errorf("reading the report: %w", err)
 	}
 	return r, nil
+}
+
+// registry is the catalogue with the store that forgets.
+func registry() solution.Registry {
+	r := run.Registry()
+	r.Serve[forgetful] = func() connector.StoreConfig { return &forgetfulConfig{} }
+	return r
 }
 
 func figures(r *report.Report, events int64) measured {
@@ -67,6 +75,14 @@ func relay(ctx context.Context, c *child, env map[string]string, set ...string) 
 		return measured{}, err
 	}
 	return figures(r, r.Events.Stored), nil
+}
+
+func backbone(ctx context.Context, c *child) (measured, error) {
+	r, err := stages(ctx, c, "CIDP", nil, "serve.kind="+forgetful)
+	if err != nil {
+		return measured{}, err
+	}
+	return figures(r, c.events), nil
 }
 
 func relayKafka(ctx context.Context, c *child) (measured, error) {
