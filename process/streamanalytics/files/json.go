@@ -264,8 +264,11 @@ type matcher struct {
 	// is no white space.
 	quoted, escaped bool
 	last            byte
-	// fresh tells that the last byte was a line break.
-	fresh bool
+	// fresh tells that the last byte was a line break; compact that there was
+	// more on the first line than the opening brace.
+	fresh, compact bool
+	// lines counts the line breaks outside of strings.
+	lines int
 	// broken tells that the record is not well formed: it goes to the end of
 	// the line.
 	broken bool
@@ -274,7 +277,7 @@ type matcher struct {
 // scan looks at b from done on, and returns the object's length once it has
 // seen its end. Objects that can not be valid end with the line where that
 // shows: a line break inside of a string, brackets that do not match, and a
-// brace at the start of a line where no value can stand.
+// brace at the start of a line where no value fits.
 func (m *matcher) scan(b []byte, done int) (int, bool) {
 	for i := done; i < len(b); i++ {
 		c := b[i]
@@ -308,13 +311,26 @@ func (m *matcher) scan(b []byte, done int) (int, bool) {
 	return 0, false
 }
 
+// valueFits tells whether an object may begin a line here. Behind a colon it
+// may, but records of one line that are cut off there are more common than
+// records that are spread out so.
+func (m *matcher) valueFits() bool {
+	if len(m.stack) > 0 && m.stack[len(m.stack)-1] == '[' {
+		return m.last == '[' || m.last == ','
+	}
+	return m.last == ':' && !m.compact
+}
+
 // outside takes a byte outside of strings.
 func (m *matcher) outside(c byte, i int) (int, bool) {
 	fresh := m.fresh
 	m.fresh = false
 	switch c {
 	case '\n':
-		m.fresh = true
+		if m.fresh = true; m.lines == 0 {
+			m.compact = m.last != '{'
+		}
+		m.lines++
 		return 0, false
 	case ' ', '\t', '\r':
 		return 0, false
@@ -322,7 +338,7 @@ func (m *matcher) outside(c byte, i int) (int, bool) {
 		m.quoted = true
 		return 0, false
 	case '{', '[':
-		if fresh && c == '{' && m.last != ',' && m.last != '[' && m.last != ':' {
+		if fresh && c == '{' && !m.valueFits() {
 			return i, true
 		}
 		m.stack = append(m.stack, c)

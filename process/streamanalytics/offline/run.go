@@ -410,15 +410,24 @@ func (r *runner) unstamped(input int) bool {
 	return false
 }
 
-// property is what GetMetadataPropertyValue finds: members of the event, since
-// files have no others.
+// property is what GetMetadataPropertyValue finds, as NAME or as
+// [EventHub].[NAME]: what the engine knows of an event, else a member of it,
+// since files have no other properties.
 func (r *runner) property(name string) value.Value {
-	v := value.RawAt(r.now.raw, r.settings.level)
-	if whole := v.Get(name); !whole.IsNull() {
-		return whole
+	parts := strings.Split(strings.NewReplacer("[", "", "]", "").Replace(name), ".")
+	switch strings.ToLower(parts[len(parts)-1]) {
+	case "eventenqueuedutctime", "eventprocessedutctime":
+		return value.Time(r.event.Enqueued)
+	case "partitionid":
+		return value.Int(int64(r.event.Partition))
+	case "offset", "sequencenumber":
+		return value.Int(r.event.Offset)
+	case "eventid":
+		return value.Text(fmt.Sprintf("%s/%d/%d", r.job.Inputs[r.event.Input].Name, r.event.Partition, r.event.Offset))
 	}
-	for part := range strings.SplitSeq(name, ".") {
-		v = v.Get(strings.Trim(part, "[]"))
+	v := value.RawAt(r.event.Raw, r.settings.level)
+	for _, part := range parts {
+		v = v.Get(part)
 	}
 	return v
 }
