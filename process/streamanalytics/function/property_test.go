@@ -121,7 +121,7 @@ func forAll(t *testing.T, rounds int, check func(t *testing.T, s subject, r *ran
 // counts, parts are merged in order.
 func TestMergeIsOnePass(t *testing.T) {
 	t.Parallel()
-	forAll(t, 60, func(t *testing.T, s subject, r *rand.Rand) {
+	forAll(t, 30, func(t *testing.T, s subject, r *rand.Rand) {
 		rows := s.randomRows(r, r.IntN(60))
 		whole := s.new(t)
 		add(t, whole, rows)
@@ -154,7 +154,7 @@ func TestMergeIsOnePass(t *testing.T) {
 // Sums do not depend on the order of rows.
 func TestOrderDoesNotShow(t *testing.T) {
 	t.Parallel()
-	forAll(t, 40, func(t *testing.T, s subject, r *rand.Rand) {
+	forAll(t, 20, func(t *testing.T, s subject, r *rand.Rand) {
 		if s.o.OrderDesc != nil || s.name == "Collect" {
 			return
 		}
@@ -174,7 +174,7 @@ func TestOrderDoesNotShow(t *testing.T) {
 // and read.
 func TestRemoveIsRecompute(t *testing.T) {
 	t.Parallel()
-	forAll(t, 40, func(t *testing.T, s subject, r *rand.Rand) {
+	forAll(t, 20, func(t *testing.T, s subject, r *rand.Rand) {
 		state, ok := s.new(t).(Remover)
 		if !ok {
 			if s.o.Sliding {
@@ -260,7 +260,7 @@ func TestStateRoundTrip(t *testing.T) {
 func TestExactSums(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 2000 {
+	for range 800 {
 		var s exactSum
 		want := new(big.Float).SetPrec(4000)
 		var kept []float64

@@ -18,7 +18,7 @@ func TestLinearRegexAgainstTracking(t *testing.T) {
 	pieces := strings.Fields(`a b A 1 _ - \. \d \w \s [ab] [a-c1] [\d_] [\s] [[] ^ $ * + ? *? {2} {1,} {0,1} ( ) (?: | \t \/ é [à-ÿ] (b|1) (a*)*`)
 	r := newRand(12)
 	compared := 0
-	for range 2000 {
+	for range 600 {
 		pattern := random(r, pieces, 1+r.IntN(6))
 		re, err := regexp2.Compile(pattern, regexp2.ECMAScript|regexp2.IgnoreCase)
 		made := newRegex(pattern)
@@ -42,7 +42,7 @@ func TestLinearRegexAgainstTracking(t *testing.T) {
 			compared++
 		}
 	}
-	if compared < 2000 {
+	if compared < 600 {
 		t.Errorf("only %d texts compared", compared)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"millrace/process/streamanalytics/value"
 )
 
-const rows = 2000
+const rows = 500
 
 // row is what both sides compute with.
 type row struct {
