@@ -5,6 +5,7 @@
 package run
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 
@@ -56,7 +57,15 @@ func Registry() solution.Registry {
 // engines make the processing engine of a solution.
 var engines = map[string]func(s *solution.Solution, partitions int, log *slog.Logger) (process.Engine, error){
 	streamanalytics.Kind: func(s *solution.Solution, partitions int, log *slog.Logger) (process.Engine, error) {
-		return streamanalytics.New(*s.Process.(*streamanalytics.Config), s.Files, partitions, log)
+		e, err := streamanalytics.New(*s.Process.(*streamanalytics.Config), s.Files, partitions, log)
+		if err != nil {
+			hint := "try the query with `millrace streamanalytics check`"
+			if h, ok := errors.AsType[*connector.Hinted](err); ok {
+				hint = h.Hint
+			}
+			return nil, usage(hint, "%w", err)
+		}
+		return e, nil
 	},
 	"relay": func(s *solution.Solution, partitions int, log *slog.Logger) (process.Engine, error) {
 		relay := process.NewRelay(*s.Process.(*process.RelayConfig), partitions)
