@@ -150,7 +150,7 @@ func TestWrongAggregates(t *testing.T) {
 
 func TestAggregateErrors(t *testing.T) {
 	t.Parallel()
-	r := loadWith(t, Options{TimeLimit: 50 * time.Millisecond}, `function A() {
+	r := loadWith(t, Options{TimeLimit: 200 * time.Millisecond}, `function A() {
   this.init = function () { if (typeof fail !== 'undefined') throw new Error('in init'); };
   this.accumulate = function (v) {
     if (v === null) for (;;) {}

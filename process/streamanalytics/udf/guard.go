@@ -61,51 +61,51 @@ func (g *guard) leave() {
 	g.state.Store(idle)
 }
 
-// watch runs beside the calls.
+// watch runs beside the calls. It counts its own ticks and not the time, so
+// that a process which was stopped for a while is not taken for a long call.
 func (g *guard) watch() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	var (
 		seen  uint64
-		since time.Time
+		ticks time.Duration
 		heap  int64
-		rest  int
 	)
-	for now := range ticker.C {
+	for range ticker.C {
 		state := g.state.Load()
 		if state != seen {
-			seen, since, rest = state, now, 0
+			seen, ticks = state, 0
 			if state&running != 0 {
 				heap = heapInUse()
 			}
 			continue
 		}
-		if state&running == 0 {
-			if rest++; rest >= restAfter && g.stopWatching(state) {
+		ticks++
+		switch {
+		case state&running == 0:
+			if ticks >= restAfter && g.stopWatching(state) {
 				return
 			}
-			continue
-		}
-		if state&fired != 0 {
-			continue
-		}
-		var reason error
-		if now.Sub(since) > g.options.TimeLimit {
-			reason = ErrTimeLimit
-		} else if heapInUse()-heap > g.options.MemoryLimit {
+		case state&fired != 0:
+		case ticks*tick > g.options.TimeLimit:
+			g.interrupt(state, ErrTimeLimit)
+		case heapInUse()-heap > g.options.MemoryLimit:
 			// Part of it may be garbage, of this call or of others.
 			runtime.GC()
-			if heapInUse()-heap > g.options.MemoryLimit {
-				reason = ErrMemoryLimit
+			if now := heapInUse(); now-heap <= g.options.MemoryLimit {
+				heap = now
 			} else {
-				heap = heapInUse()
+				g.interrupt(state, ErrMemoryLimit)
 			}
 		}
-		if reason != nil && g.state.CompareAndSwap(state, state|fired) {
-			g.vm.Interrupt(reason)
-			g.state.Store(state | fired | done)
-			seen = state | fired | done
-		}
+	}
+}
+
+// interrupt ends the call that has the given state, if it still runs.
+func (g *guard) interrupt(state uint64, reason error) {
+	if g.state.CompareAndSwap(state, state|fired) {
+		g.vm.Interrupt(reason)
+		g.state.Store(state | fired | done)
 	}
 }
 

@@ -51,15 +51,18 @@ func classOf(o *goja.Object) string {
 // record is a record as JavaScript sees it. Its members are listed when the
 // first one is asked for, and each is converted when it is asked for itself.
 type record struct {
-	script *script
-	source value.Value
-	// names and members are in order; converted has what was asked for or
-	// set, nil where the member still stands.
-	listed    bool
-	names     []string
-	members   []value.Value
-	converted []goja.Value
-	changed   bool
+	script  *script
+	source  value.Value
+	listed  bool
+	fields  []field
+	changed bool
+}
+
+// field is a member; converted is nil until it is asked for or set.
+type field struct {
+	name      string
+	member    value.Value
+	converted goja.Value
 }
 
 // list reads the members, and keeps the last of those with the same name, as
@@ -69,82 +72,108 @@ func (r *record) list() {
 		return
 	}
 	r.listed = true
-	n := 0
+	fields := r.script.fields[:0]
 	r.source.Members(func(name string, m value.Value) bool {
-		if n++; n > 8 {
-			// With many members, look for equal names afterwards.
-			r.names, r.members = append(r.names, name), append(r.members, m)
-		} else if i := slices.Index(r.names, name); i >= 0 {
-			r.members[i] = m
-		} else {
-			r.names, r.members = append(r.names, name), append(r.members, m)
-		}
+		fields = append(fields, field{name: name, member: m})
 		return true
 	})
-	if n > 8 {
+	r.fields = append(make([]field, 0, len(fields)), fields...)
+	clear(fields)
+	r.script.fields = fields
+	if n := len(r.fields); n > few && len(slices.Compact(r.sortedNames())) < n || n <= few && r.someTwice() {
 		r.dropEqualNames()
 	}
-	r.converted = make([]goja.Value, len(r.names))
+}
+
+// few is up to how many names are compared each with each.
+const few = 16
+
+func (r *record) someTwice() bool {
+	for i := range r.fields {
+		if r.index(r.fields[i].name) != i {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *record) sortedNames() []string {
+	names := r.names()
+	slices.Sort(names)
+	return names
+}
+
+func (r *record) names() []string {
+	names := make([]string, len(r.fields))
+	for i := range r.fields {
+		names[i] = r.fields[i].name
+	}
+	return names
 }
 
 func (r *record) dropEqualNames() {
-	sorted := slices.Sorted(slices.Values(r.names))
-	if len(slices.Compact(sorted)) == len(r.names) {
-		return
-	}
-	at := make(map[string]int, len(r.names))
-	kept := 0
-	for i, name := range r.names {
-		if first, ok := at[name]; ok {
-			r.members[first] = r.members[i]
+	at := make(map[string]int, len(r.fields))
+	kept := r.fields[:0]
+	for _, f := range r.fields {
+		if first, ok := at[f.name]; ok {
+			kept[first].member = f.member
 			continue
 		}
-		at[name] = kept
-		r.names[kept], r.members[kept] = name, r.members[i]
-		kept++
+		at[f.name] = len(kept)
+		kept = append(kept, f)
 	}
-	r.names, r.members = r.names[:kept], r.members[:kept]
+	r.fields = kept
 }
 
+// index returns the place of a member that has been listed, -1 for none.
 func (r *record) index(key string) int {
-	r.list()
-	return slices.Index(r.names, key)
+	for i := range r.fields {
+		if r.fields[i].name == key {
+			return i
+		}
+	}
+	return -1
 }
 
 // Get returns a member, converted the first time; nil if there is none.
 func (r *record) Get(key string) goja.Value {
+	r.list()
 	i := r.index(key)
 	if i < 0 {
 		return nil
 	}
-	if r.converted[i] == nil {
-		r.converted[i] = r.script.toJS(r.members[i])
+	f := &r.fields[i]
+	if f.converted == nil {
+		f.converted = r.script.toJS(f.member)
 	}
-	return r.converted[i]
+	return f.converted
 }
 
 // Set replaces or adds a member.
 func (r *record) Set(key string, v goja.Value) bool {
+	r.list()
 	i := r.index(key)
 	if i < 0 {
-		i = len(r.names)
+		i = len(r.fields)
 		// The engine's strings may share memory with longer ones.
-		r.names, r.members = append(r.names, strings.Clone(key)), append(r.members, value.Value{})
-		r.converted = append(r.converted, nil)
+		r.fields = append(r.fields, field{name: strings.Clone(key)})
 	}
-	r.converted[i] = v
+	r.fields[i].converted = v
 	r.changed = true
 	return true
 }
 
 // Has reports whether there is such a member.
-func (r *record) Has(key string) bool { return r.index(key) >= 0 }
+func (r *record) Has(key string) bool {
+	r.list()
+	return r.index(key) >= 0
+}
 
 // Delete removes a member.
 func (r *record) Delete(key string) bool {
+	r.list()
 	if i := r.index(key); i >= 0 {
-		r.names, r.members = slices.Delete(r.names, i, i+1), slices.Delete(r.members, i, i+1)
-		r.converted = slices.Delete(r.converted, i, i+1)
+		r.fields = slices.Delete(r.fields, i, i+1)
 		r.changed = true
 	}
 	return true
@@ -153,11 +182,21 @@ func (r *record) Delete(key string) bool {
 // Keys returns the members' names.
 func (r *record) Keys() []string {
 	r.list()
-	return r.names
+	return r.names()
 }
 
 // intact reports whether the source still is what JavaScript would see.
-func (r *record) intact() bool { return !r.changed && allIntact(r.converted) }
+func (r *record) intact() bool {
+	if r.changed {
+		return false
+	}
+	for i := range r.fields {
+		if !intact(r.fields[i].converted) {
+			return false
+		}
+	}
+	return true
+}
 
 // array is an array as JavaScript sees it, converted element by element.
 type array struct {
@@ -230,28 +269,24 @@ func (a *array) SetLen(n int) bool {
 	return true
 }
 
-func (a *array) intact() bool { return !a.changed && allIntact(a.converted) }
+func (a *array) intact() bool {
+	return !a.changed && !slices.ContainsFunc(a.converted, func(v goja.Value) bool { return !intact(v) })
+}
 
-// allIntact reports whether none of the converted objects has been changed.
-// A Date can be changed without a trace, so it counts as changed.
-func allIntact(values []goja.Value) bool {
-	for _, v := range values {
-		o, ok := v.(*goja.Object)
-		if !ok {
-			continue
-		}
-		switch o.ExportType() {
-		case typeRecord:
-			if r, ok := o.Export().(*record); !ok || !r.intact() {
-				return false
-			}
-		case typeArray:
-			if a, ok := o.Export().(*array); !ok || !a.intact() {
-				return false
-			}
-		default:
-			return false
-		}
+// intact reports whether a part that was converted has not been changed. A
+// Date can be changed without a trace, so it counts as changed.
+func intact(v goja.Value) bool {
+	o, ok := v.(*goja.Object)
+	if !ok {
+		return true
 	}
-	return true
+	switch o.ExportType() {
+	case typeRecord:
+		r, ok := o.Export().(*record)
+		return ok && r.intact()
+	case typeArray:
+		a, ok := o.Export().(*array)
+		return ok && a.intact()
+	}
+	return false
 }

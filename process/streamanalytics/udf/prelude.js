@@ -1,8 +1,10 @@
 // Runs before a user's file, in the same engine. It takes time zones away and
 // bounds the built-in calls whose cost one number decides. jsonDepth(text)
 // tells whether JSON text nests too deeply for the engine's recursive reader;
-// localAsUTC(ms) takes what the machine's clock shows at ms for UTC.
-(function (global, jsonDepth, localAsUTC) {
+// localAsUTC(ms) takes what the machine's clock shows at ms for UTC;
+// stringify(x) is the JSON text of a record or array of the query that nobody
+// has changed, and undefined for everything else.
+(function (global, jsonDepth, localAsUTC, stringify) {
   "use strict";
   var define = function (object, name, value) {
     Object.defineProperty(object, name, { value: value, writable: true, configurable: true, enumerable: false });
@@ -81,5 +83,11 @@
     text = String(text);
     if (jsonDepth(text)) throw new SyntaxError("JSON.parse: the text nests too deeply");
     return nativeJSON(text, reviver);
+  });
+
+  var nativeStringify = global.JSON.stringify;
+  define(global.JSON, "stringify", function (value, replacer, space) {
+    var text = typeof value === "object" && replacer === undefined && space === undefined ? stringify(value) : undefined;
+    return text === undefined ? nativeStringify(value, replacer, space) : text;
   });
 })

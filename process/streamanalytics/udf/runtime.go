@@ -35,8 +35,10 @@ type script struct {
 	newDate         *goja.Object
 	// clock is the Runtime whose time the file sees.
 	clock *Runtime
-	// args is reused from call to call.
-	args []goja.Value
+	// args, fields and text are reused from call to call.
+	args   []goja.Value
+	fields []field
+	text   []byte
 }
 
 // NewRuntime returns an engine for the library's functions.
@@ -97,7 +99,7 @@ func newScript(file *source, options Options) (*script, error) {
 	}
 	call, _ := goja.AssertFunction(setUp)
 	_, err = call(goja.Undefined(), s.vm.GlobalObject(),
-		s.vm.ToValue(nestsTooDeep), s.vm.ToValue(localAsUTC))
+		s.vm.ToValue(nestsTooDeep), s.vm.ToValue(localAsUTC), s.vm.ToValue(s.stringify))
 	if err != nil {
 		return nil, fmt.Errorf("running the prelude: %w", err)
 	}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -248,12 +250,12 @@ func TestErrorsNameThePlace(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	options := Options{TimeLimit: 50 * time.Millisecond, MaxDepth: 500}
+	options := Options{TimeLimit: 200 * time.Millisecond, MaxDepth: 500}
 	for _, tt := range []struct {
 		source, want string
 		cause        error
 	}{
-		{"function f(x) {\n for (;;) x++;\n}", "udf.f: it ran longer than allowed (50ms); look for a loop without end (funcs.js:2:", ErrTimeLimit},
+		{"function f(x) {\n for (;;) x++;\n}", "udf.f: it ran longer than allowed (200ms); look for a loop without end (funcs.js:2:", ErrTimeLimit},
 		{"function f() {\n try { for (;;) {} } catch (e) {} finally { for (;;) {} }\n}", "it ran longer", ErrTimeLimit},
 		{"function f() { return {get a() { for (;;) {} }}; }", "it ran longer", ErrTimeLimit},
 		{"function f() { throw {toString: function() { for (;;) {} }}; }", "udf.f", nil},
@@ -289,24 +291,44 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
-// Calls of about a tick's length under a limit that they never reach: an
-// interrupt must not hit a call that follows.
+// Calls are interrupted at random moments, many of them when they have just
+// ended: the interrupt must not hit the call after it.
 func TestNoCallIsInterruptedForAnother(t *testing.T) {
 	t.Parallel()
-	r := loadWith(t, Options{TimeLimit: 15 * time.Millisecond},
-		"function spin(ms) { var n = 0; for (var i = 0; i < ms * 4000; i++) n += i; return n; }\nfunction ok() { return 1; }")
-	spin, ok := function(t, r, "spin"), function(t, r, "ok")
-	for i := range 30 {
-		_, err := spin.Call([]value.Value{value.Int(int64(i))})
-		if err != nil && !errors.Is(err, ErrTimeLimit) {
-			t.Fatal(err)
-		}
-		for range 20 {
-			if _, err := ok.Call(nil); err != nil {
-				t.Fatalf("after %d: %v", i, err)
+	r := load(t, "function f(n) { var sum = 0; for (var i = 0; i < n; i++) sum += i; return sum; }")
+	f := function(t, r, "f")
+	g := &f.script.guard
+	const calls = 3000
+	var hit [calls + 2]atomic.Bool
+	stop := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
 			}
+			if state := g.state.Load(); state&running != 0 && state&fired == 0 && state>>flagBits%3 == 0 {
+				hit[state>>flagBits].Store(true)
+				g.interrupt(state, ErrTimeLimit)
+			}
+			runtime.Gosched()
+		}
+	}()
+	first := g.call
+	for i := range calls - int(first) {
+		v, err := f.Call([]value.Value{value.Int(int64(i % 100))})
+		switch {
+		case err == nil && v.IsNull():
+			t.Fatalf("call %d returned nothing", g.call)
+		case err != nil && (!errors.Is(err, ErrTimeLimit) || !hit[g.call].Load()):
+			t.Fatalf("call %d was ended, and nobody wanted it: %v", g.call, err)
 		}
 	}
+	close(stop)
+	<-stopped
 }
 
 func TestClockAndRandomRepeat(t *testing.T) {
@@ -418,7 +440,7 @@ func TestLoadErrors(t *testing.T) {
 		{"var a = " + strings.Repeat("!", 100_000) + "1", ""},
 		{"//# sourceMappingURL=file:///etc/hostname\nfunction f() {}", ""},
 	} {
-		_, err := Load(Options{TimeLimit: 50 * time.Millisecond}, File{"f.js", tt.source})
+		_, err := Load(Options{TimeLimit: 200 * time.Millisecond}, File{"f.js", tt.source})
 		var e *Error
 		if tt.want == "" && err == nil {
 			continue
