@@ -13,7 +13,7 @@ type spikeAndDip struct {
 	mode Mode
 	// share is the highest score of an anomaly.
 	share  float64
-	normal *[tableSize + 2]float64
+	normal *[tableMask + 1]float64
 }
 
 // NewSpikeAndDip returns a detector of temporary anomalies. The confidence is
@@ -86,53 +86,43 @@ func (d *spikeAndDip) tails(v float64) (above, below float64) {
 		return 1, 1
 	}
 	k := int(math.Ceil(math.Sqrt(float64(n))))
-	// No kernel is narrower than this, so that values which repeat do not
-	// make others impossible.
-	floor := minWidth * spread / float64(n)
+	// No kernel is narrower than the mean distance of neighbours, so that
+	// values which repeat do not make others impossible.
+	floor := spread / float64(n)
 	sum := 0.0
 	for i, x := range s {
-		// The k nearest values lie in a window of k+1 around i; the widest
-		// reach to a side of the middle one stands for them.
-		low := max(0, i-k/2)
+		// A window of k neighbours around i stands for the nearest ones.
+		low := max(0, min(i-k/2, n-1-k))
 		high := min(n-1, low+k)
-		low = max(0, high-k)
 		width := max(x-s[low], s[high]-x, floor)
-		sum += d.cdf((x - v) / width)
+		z := (x-v)/width*tableSteps + tableReach*tableSteps
+		switch {
+		case z >= tableSize:
+			sum++
+		case z > 0:
+			j := int(z)
+			a := d.normal[j&tableMask]
+			sum += a + (z-float64(j))*(d.normal[(j+1)&tableMask]-a)
+		}
 	}
 	above = sum / float64(n)
 	return above, 1 - above
 }
 
-// minWidth is the least width of a kernel, as a share of the mean distance of
-// neighbours.
-const minWidth = 1
-
 // The table of the normal distribution function, which is looked up n times
-// per event.
+// per event. It reaches 8 deviations to each side; beyond, it is 0 or 1.
 const (
 	tableReach = 8
 	tableSteps = 128
 	tableSize  = 2 * tableReach * tableSteps
+	// tableMask spares the loop the checks of bounds.
+	tableMask = 2*tableSize - 1
 )
 
-var normalTable = sync.OnceValue(func() *[tableSize + 2]float64 {
-	t := new([tableSize + 2]float64)
+var normalTable = sync.OnceValue(func() *[tableMask + 1]float64 {
+	t := new([tableMask + 1]float64)
 	for i := range t {
 		t[i] = math.Erfc(-(float64(i)/tableSteps-tableReach)/math.Sqrt2) / 2
 	}
 	return t
 })
-
-// cdf is the normal distribution function, 0 and 1 beyond 8 deviations.
-func (d *spikeAndDip) cdf(z float64) float64 {
-	z = (z + tableReach) * tableSteps
-	if !(z > 0) {
-		return 0
-	}
-	if z >= tableSize {
-		return 1
-	}
-	i := int(z)
-	a, b := d.normal[i], d.normal[i+1]
-	return a + (z-float64(i))*(b-a)
-}
