@@ -3,6 +3,7 @@ package exec
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/value"
@@ -48,7 +49,11 @@ func (r *Row) AppendJSON(dst []byte) []byte {
 		if plain == 0 {
 			return r.Slots[spread].AppendJSON(dst)
 		}
-		if !r.clashes(spread) {
+		at := len(dst)
+		dst = r.Slots[spread].AppendJSON(dst)
+		clash := r.clashes(spread, dst[at:])
+		dst = dst[:at]
+		if !clash {
 			return r.appendBeside(dst, spread)
 		}
 	}
@@ -87,8 +92,8 @@ func (r *Row) spreads() (spread, plain int) {
 }
 
 // clashes tells whether two columns, one of them maybe a member of the spread
-// record, have the same name.
-func (r *Row) clashes(spread int) bool {
+// record, whose text is given, have the same name.
+func (r *Row) clashes(spread int, text []byte) bool {
 	for i := range r.Columns {
 		if c := &r.Columns[i]; !c.Hidden && !c.Spread {
 			for j := range i {
@@ -98,14 +103,64 @@ func (r *Row) clashes(spread int) bool {
 			}
 		}
 	}
+	if !r.mayClash(text) {
+		return false
+	}
 	for name := range r.Slots[spread].Members {
 		for i := range r.Columns {
-			if c := &r.Columns[i]; len(c.Name) == len(name) && !c.Hidden && !c.Spread && strings.EqualFold(c.Name, name) {
+			if c := &r.Columns[i]; !c.Hidden && !c.Spread && strings.EqualFold(c.Name, name) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// mayClash is a quick look at the text of the spread record: false if no column
+// can be named in it.
+func (r *Row) mayClash(text []byte) bool {
+	if bytes.IndexByte(text, '\\') >= 0 {
+		return true
+	}
+	for i := range r.Columns {
+		c := &r.Columns[i]
+		if c.Hidden || c.Spread {
+			continue
+		}
+		for j := range len(c.Name) {
+			if c.Name[j] >= utf8.RuneSelf {
+				return true
+			}
+		}
+		if c.Name == "" || quotes(text, c.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// quotes tells whether the name stands in quotes in the text, ignoring case. Letters beyond ASCII that fold to ASCII ones (K, s) count as well.
+func quotes(text []byte, name string) bool {
+	last := name[len(name)-1]
+	for i, c := range [2]byte{last, last ^ 0x20} {
+		if i == 1 && (last|0x20 < 'a' || last|0x20 > 'z') {
+			continue
+		}
+		for from := 0; ; {
+			at := bytes.Index(text[from:], []byte{c, '"'})
+			if at < 0 {
+				break
+			}
+			end := from + at + 1
+			start := end - len(name)
+			if start > 0 && text[start-1] == '"' && strings.EqualFold(string(text[start:end]), name) {
+				return true
+			}
+			from = end
+		}
+	}
+	// The Kelvin sign and the long s are the only ones of their kind.
+	return strings.ContainsAny(name, "kKsS") && (bytes.Contains(text, []byte("\u212a")) || bytes.Contains(text, []byte("\u017f")))
 }
 
 // appendBeside appends columns of which none has the name of a member of the
