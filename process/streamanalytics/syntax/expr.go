@@ -241,13 +241,15 @@ func Unparen(e Expr) Expr {
 // WindowKind is the kind of a Window.
 type WindowKind uint8
 
-// The kinds of windows. A snapshot window has no function of its own, it is
-// GROUP BY System.Timestamp().
+// The kinds of windows. A snapshot window has no function of its own: it is
+// GROUP BY System.Timestamp(), and a Window only as a member of Windows(...),
+// where it has no lengths.
 const (
 	Tumbling WindowKind = iota
 	Hopping
 	Sliding
 	Session
+	Snapshot
 )
 
 // Window is a window function in a GROUP BY or in Windows(...).

@@ -45,8 +45,17 @@ func (p *parser) call(start Pos, names []*Ident) Expr {
 	case p.next(")"):
 	case p.next("*", ")"):
 		c.Args = []Expr{&Star{Span: p.take().Span}}
+	case p.next("*", ","):
+		c.Args = []Expr{&Star{Span: p.take().Span}}
+		for p.accept(",") {
+			c.Args = append(c.Args, p.expr())
+		}
 	default:
 		c.Distinct = p.accept("DISTINCT")
+		if !c.Distinct && p.next("ALL") && startsValue(p.after(1)) {
+			// ALL is what holds without DISTINCT.
+			p.take()
+		}
 		if len(names) == 1 && names[0].Quote == 0 && unitFunctions[upperASCII(names[0].Name)] {
 			c.Args = []Expr{p.unit(Year)}
 			for p.accept(",") {
@@ -78,6 +87,16 @@ func (p *parser) call(start Pos, names []*Ident) Expr {
 		x = &Member{p.from(start), x, name}
 	}
 	return x
+}
+
+// startsValue tells whether a name stands there, and no word that goes on with
+// the expression before it.
+func startsValue(t token) bool {
+	switch t.upper {
+	case "AND", "BETWEEN", "IN", "IS", "LIKE", "NOT", "OR":
+		return t.kind == nameToken
+	}
+	return t.kind == wordToken || t.kind == nameToken
 }
 
 func (p *parser) orderBy() []*OrderItem {
@@ -274,6 +293,27 @@ func (p *parser) windowPart(name string, first bool) *Duration {
 	return p.duration(upperASCII(name))
 }
 
+// member reads a window within Windows(...).
+func (p *parser) member() *Window {
+	t := p.peek()
+	if p.next("SYSTEM", ".", "TIMESTAMP") {
+		p.expect("SYSTEM", ".", "TIMESTAMP")
+		if p.accept("(") {
+			p.expect(")")
+		}
+		return &Window{Span: p.from(t.Start), Kind: Snapshot}
+	}
+	kind, short, ok := windowKind(t.upper)
+	for !ok {
+		p.unexpected("TumblingWindow", "HoppingWindow", "SlidingWindow", "SessionWindow", "System.Timestamp()")
+		t = p.peek()
+		kind, short, ok = windowKind(t.upper)
+	}
+	p.take()
+	w, _ := p.window(t, kind, short).(*Window)
+	return w
+}
+
 func (p *parser) windows(name token) Expr {
 	defer p.enter()()
 	ws := &Windows{}
@@ -292,15 +332,7 @@ func (p *parser) windows(name token) Expr {
 			n.ID = &String{id.Span, id.text}
 			p.expect(",")
 		}
-		t := p.peek()
-		kind, short, ok := windowKind(t.upper)
-		for !ok {
-			p.unexpected("TumblingWindow", "HoppingWindow", "SlidingWindow", "SessionWindow")
-			t = p.peek()
-			kind, short, ok = windowKind(t.upper)
-		}
-		p.take()
-		n.Window, _ = p.window(t, kind, short).(*Window)
+		n.Window = p.member()
 		if named {
 			p.expect(")")
 		}

@@ -254,6 +254,10 @@ func (p *printer) caseExpr(c *Case) {
 }
 
 func (p *printer) window(w *Window) {
+	if w.Kind == Snapshot {
+		p.raw("System.Timestamp()")
+		return
+	}
 	name := windowNames[w.Kind][0]
 	if w.Short {
 		name = windowNames[w.Kind][1]

@@ -119,7 +119,10 @@ func checkPlaces(t testing.TB, script *Script, text string) {
 				t.Errorf("%T at %d to %d lies outside of %T at %d to %d of\n%s", n, n.Pos().Offset, n.End().Offset, up, up.Pos().Offset, up.End().Offset, text)
 			}
 		}
-		checkText(t, n, text[n.Pos().Offset:n.End().Offset])
+		// On its own, System.Timestamp() is a call.
+		if w, ok := n.(*Window); !ok || w.Kind != Snapshot {
+			checkText(t, n, text[n.Pos().Offset:n.End().Offset])
+		}
 		stack = append(stack, n)
 		for _, child := range children(n) {
 			if child != nil && !reflect.ValueOf(child).IsNil() {
