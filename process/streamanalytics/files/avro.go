@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -29,11 +30,53 @@ type avroReader struct {
 func newAvroReader(path string, in io.ReadCloser) (r *avroReader, err error) {
 	defer guard(path, &err)
 	// Files may bring schemas of the same name that differ: no shared cache.
-	d, err := ocf.NewDecoder(in, ocf.WithDecoderSchemaCache(&avro.SchemaCache{}))
+	limits := avro.Config{MaxByteSliceSize: maxRecord, MaxSliceAllocSize: maxRecord / 16}.Freeze()
+	d, err := ocf.NewDecoder(in, ocf.WithDecoderSchemaCache(&avro.SchemaCache{}), ocf.WithDecoderConfig(limits))
 	if err != nil {
 		return nil, Misuse("", "%s is not an Avro file: %w", path, err)
 	}
+	if empty(d.Schema(), 0) {
+		return nil, Misuse("", "the records of %s hold nothing", path)
+	}
 	return &avroReader{path: path, in: in, file: d, schema: d.Schema()}, nil
+}
+
+// empty tells whether a value may take no bytes at all. Files could claim any
+// number of those, as records or in arrays, and reading them would not end.
+func empty(s avro.Schema, depth int) bool {
+	switch s := s.(type) {
+	case *avro.RecordSchema:
+		none := true
+		for _, f := range s.Fields() {
+			if !empty(f.Type(), depth+1) {
+				none = false
+			}
+		}
+		return none || slices.ContainsFunc(s.Fields(), func(f *avro.Field) bool { return hollow(f.Type(), depth+1) })
+	case *avro.NullSchema:
+		return true
+	case *avro.FixedSchema:
+		return s.Size() == 0
+	}
+	return false
+}
+
+// hollow tells whether a value holds arrays whose elements take no bytes.
+func hollow(s avro.Schema, depth int) bool {
+	if depth > 100 {
+		return true
+	}
+	switch s := s.(type) {
+	case *avro.ArraySchema:
+		return empty(s.Items(), depth+1) || hollow(s.Items(), depth+1)
+	case *avro.MapSchema:
+		return hollow(s.Values(), depth+1)
+	case *avro.UnionSchema:
+		return slices.ContainsFunc(s.Types(), func(t avro.Schema) bool { return hollow(t, depth+1) })
+	case *avro.RecordSchema:
+		return slices.ContainsFunc(s.Fields(), func(f *avro.Field) bool { return hollow(f.Type(), depth+1) })
+	}
+	return false
 }
 
 // guard turns a panic of a library over a damaged file into an error.

@@ -161,8 +161,13 @@ func (r *jsonReader) length(first byte) (int, error) {
 					return n, nil
 				}
 			}
-			if n, ok := m.scan(b, done); ok {
-				return n, nil
+			if m.end == 0 {
+				m.end, _ = m.scan(b, done)
+			}
+			if m.end > 0 {
+				if n := r.rest(b, m.end); n > 0 {
+					return n, nil
+				}
 			}
 		} else if n := r.junk(b, done); n > 0 {
 			return n, nil
@@ -178,9 +183,35 @@ func (r *jsonReader) length(first byte) (int, error) {
 			if n := bytes.IndexByte(b, '\n'); n > 0 {
 				return n, nil
 			}
-			return len(b), nil
+			return len(b), nil // also of an object without a line break
 		}
 	}
+}
+
+// rest is the end of a record whose object ends at i: what else is on its line
+// belongs to it, unless another record begins there. 0 if that can not be seen
+// yet.
+func (r *jsonReader) rest(b []byte, i int) int {
+	if r.array {
+		return i
+	}
+	next := i
+	for next < len(b) && (b[next] == ' ' || b[next] == '\t' || b[next] == '\r') {
+		next++
+	}
+	switch {
+	case next == len(b) && !r.eof:
+		return 0
+	case next == len(b), b[next] == '\n', b[next] == '{', b[next] == '[':
+		return i
+	}
+	if n := bytes.IndexByte(b[next:], '\n'); n >= 0 {
+		return next + n
+	}
+	if r.eof {
+		return len(b)
+	}
+	return 0
 }
 
 // wholeLine is the fast path for a record on a line of its own: the line ends
@@ -198,7 +229,7 @@ func wholeLine(b []byte, eof bool) int {
 	if b[last] != '}' {
 		return 0
 	}
-	if next := skipBlank(b, n+1); next < len(b) && b[next] != '{' && b[next] != '[' || next == len(b) && !eof {
+	if next := skipBreaks(b, n+1); next < len(b) && b[next] != '{' && b[next] != '[' || next == len(b) && !eof {
 		return 0
 	}
 	for i := 0; i < last; i++ {
@@ -212,6 +243,14 @@ func wholeLine(b []byte, eof bool) int {
 		}
 	}
 	return n
+}
+
+// skipBreaks is the index of the next byte from i on that is no line break.
+func skipBreaks(b []byte, i int) int {
+	for i < len(b) && (b[i] == '\r' || b[i] == '\n') {
+		i++
+	}
+	return i
 }
 
 // skipBlank is the index of the next byte from i on that is no white space.
@@ -267,6 +306,8 @@ type matcher struct {
 	// fresh tells that the last byte was a line break; compact that there was
 	// more on the first line than the opening brace.
 	fresh, compact bool
+	// end is where the object ends, once that is known.
+	end int
 	// lines counts the line breaks outside of strings.
 	lines int
 	// broken tells that the record is not well formed: it goes to the end of
@@ -324,7 +365,7 @@ func (m *matcher) valueFits() bool {
 // outside takes a byte outside of strings.
 func (m *matcher) outside(c byte, i int) (int, bool) {
 	fresh := m.fresh
-	m.fresh = false
+	m.fresh = fresh && c == '\r'
 	switch c {
 	case '\n':
 		if m.fresh = true; m.lines == 0 {
@@ -338,7 +379,7 @@ func (m *matcher) outside(c byte, i int) (int, bool) {
 		m.quoted = true
 		return 0, false
 	case '{', '[':
-		if fresh && c == '{' && !m.valueFits() {
+		if fresh && !m.valueFits() {
 			return i, true
 		}
 		m.stack = append(m.stack, c)

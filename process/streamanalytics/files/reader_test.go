@@ -301,13 +301,15 @@ func TestParse(t *testing.T) {
 // Whatever a file holds: no panic, no endless loop, and no byte of an object's
 // text is lost or changed.
 func FuzzReaders(f *testing.F) {
-	for _, s := range []string{"{\"a\":1}\n{\"a\":2}", `[{"a":1},[2],"x"]`, "x,y\n1,\"2\n3\"", "{\"a\":\"\n{", "[{]}", "\xef\xbb\xbf{}", "Obj\x01\x04", "PAR1"} {
+	for _, s := range []string{"{\"a\":1}\n{\"a\":2}", "{}}\n{", `[{"a":1},[2],"x"]`, "x,y\n1,\"2\n3\"", "{\"a\":\"\n{", "[{]}", "\xef\xbb\xbf{}", "Obj\x01\x04", "PAR1"} {
 		f.Add([]byte(s), uint8(0))
 		f.Add([]byte(s), uint8(1))
 	}
 	names := []string{"in.json", "in.csv", "in.avro", "in.parquet", "in.json.gz"}
 	f.Fuzz(func(t *testing.T, content []byte, kind uint8) {
 		name := names[int(kind)%len(names)]
+		late := time.AfterFunc(30*time.Second, func() { panic(fmt.Sprintf("%s does not end: %q", name, content)) })
+		defer late.Stop()
 		fast, err := readAll(t, name, content, false)
 		if kind%5 > 1 {
 			return
