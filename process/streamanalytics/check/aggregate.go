@@ -94,6 +94,10 @@ func (b *binder) aggregateCall(x *syntax.Call, user string, name *syntax.Ident) 
 		}
 		args = args[1:]
 	}
+	if x.Distinct && x.Over != nil && x.Over.Limit != nil {
+		b.bad(x, "use GROUP BY with a window", "%s(DISTINCT ...) needs a window, it cannot have LIMIT DURATION", a.Name)
+		return nil
+	}
 	for _, arg := range args {
 		call.Args = append(call.Args, b.aggregateArg(arg, a))
 	}
@@ -242,8 +246,14 @@ func (sel *selection) groupBy() {
 		sel.s = &syntax.Select{Span: sel.s.Span, Items: sel.s.Items, GroupBy: sel.s.GroupBy[:1], GroupPos: sel.s.GroupPos}
 	}
 	var at syntax.Node
+	sized := slices.ContainsFunc(sel.s.GroupBy, isWindow)
 	for _, x := range sel.s.GroupBy {
 		x = syntax.Unparen(x)
+		if sized && isTimestamp(x) {
+			// Beside a window it is a key: the events of one instant.
+			g.agg.Keys = append(g.agg.Keys, &plan.Timestamp{})
+			continue
+		}
 		windows, is := sel.windows(b, x)
 		switch {
 		case is && at != nil:
@@ -270,6 +280,14 @@ func (sel *selection) groupBy() {
 		g.agg.Width = g.id.Index + 1
 	})
 	sel.node, sel.group = g.agg, g
+}
+
+func isWindow(x syntax.Expr) bool {
+	switch syntax.Unparen(x).(type) {
+	case *syntax.Window, *syntax.Windows:
+		return true
+	}
+	return false
 }
 
 func (sel *selection) groupKey(b *binder, g *grouping, x syntax.Expr) {

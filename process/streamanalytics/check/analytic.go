@@ -49,15 +49,17 @@ func isAnalytic(x *syntax.Call) bool {
 }
 
 // analyticCalls finds the analytic functions of SELECT, WHERE, GROUP BY, HAVING
-// and ON, the inner ones first, by the number of those inside of them: each
-// level is one node above the others.
-func (sel *selection) analyticCalls() [][]*syntax.Call {
+// and ON. Those inside of others are not among them: they are an error where
+// the outer ones are bound.
+func (sel *selection) analyticCalls() []*syntax.Call {
 	var all []*syntax.Call
 	visit := func(n syntax.Node) bool {
-		if call, ok := n.(*syntax.Call); ok && isAnalytic(call) {
+		call, ok := n.(*syntax.Call)
+		ok = ok && isAnalytic(call)
+		if ok {
 			all = append(all, call)
 		}
-		return true
+		return !ok
 	}
 	for _, item := range sel.s.Items {
 		syntax.Inspect(item.Expr, visit)
@@ -71,37 +73,18 @@ func (sel *selection) analyticCalls() [][]*syntax.Call {
 			syntax.Inspect(x, visit)
 		}
 	}
-	var levels [][]*syntax.Call
-	level := make([]int, len(all))
-	for i := len(all) - 1; i >= 0; i-- {
-		for j := i + 1; j < len(all) && all[j].Start.Offset < all[i].Stop.Offset && all[j].Start.Offset >= all[i].Start.Offset; j++ {
-			level[i] = max(level[i], level[j]+1)
-		}
-		for len(levels) <= level[i] {
-			levels = append(levels, nil)
-		}
-		levels[level[i]] = append(levels[level[i]], all[i])
-	}
-	for _, l := range levels {
-		slices.Reverse(l)
-	}
-	return levels
+	return all
 }
 
 // analyticBelow computes analytic functions directly above the input that they
 // look at, before joins.
 func (sel *selection) analyticBelow() {
-	if len(sel.scope.entries) == 0 {
-		return
-	}
-	for _, level := range sel.analyticCalls() {
-		calls := sel.byOwner(level)
-		for _, e := range sel.scope.entries {
-			if len(calls[e]) > 0 {
-				b := sel.binder("OVER")
-				b.only = e
-				e.top = sel.analyticNode(b, e.top, calls[e], e.partition, e)
-			}
+	calls := sel.byOwner(sel.analyticCalls())
+	for _, e := range sel.scope.entries {
+		if len(calls[e]) > 0 {
+			b := sel.binder("OVER")
+			b.only = e
+			e.top = sel.analyticNode(b, e.top, calls[e], e.partition, e)
 		}
 	}
 }
@@ -109,16 +92,15 @@ func (sel *selection) analyticBelow() {
 // analyticAbove computes those that look at the elements of an APPLY or at
 // reference data, on top of the joined rows.
 func (sel *selection) analyticAbove() {
-	for _, level := range sel.analyticCalls() {
-		if calls := sel.byOwner(level)[nil]; len(calls) > 0 {
-			sel.node = sel.analyticNode(sel.binder("OVER"), sel.node, calls, sel.partitionKeys(), nil)
-		}
+	if calls := sel.byOwner(sel.analyticCalls())[nil]; len(calls) > 0 {
+		sel.node = sel.analyticNode(sel.binder("OVER"), sel.node, calls, sel.partitionKeys(), nil)
 	}
 }
 
-func (sel *selection) byOwner(level []*syntax.Call) map[*entry][]*syntax.Call {
+// byOwner sorts calls by the entry whose rows they look at.
+func (sel *selection) byOwner(all []*syntax.Call) map[*entry][]*syntax.Call {
 	calls := map[*entry][]*syntax.Call{}
-	for _, call := range level {
+	for _, call := range all {
 		e := sel.owner(call)
 		calls[e] = append(calls[e], call)
 	}
@@ -243,7 +225,7 @@ func (b *binder) analyticCall(x *syntax.Call, partition []plan.Expr) *plan.Analy
 	case "LAST":
 		call.Kind = plan.Last
 		if b.arity(x, 1, 2) {
-			call.Args = b.exprs(x.Args[:1])
+			call.Args = b.lookedBack(x)
 			if len(x.Args) == 2 {
 				call.Default = b.expr(x.Args[1])
 			}
@@ -275,16 +257,24 @@ func (b *binder) arity(x *syntax.Call, low, high int) bool {
 	return true
 }
 
+// lookedBack binds the value of LAG and LAST; * is the whole event.
+func (b *binder) lookedBack(x *syntax.Call) []plan.Expr {
+	if _, star := x.Args[0].(*syntax.Star); star {
+		return []plan.Expr{b.event()}
+	}
+	return b.exprs(x.Args[:1])
+}
+
 func (b *binder) lag(x *syntax.Call, call *plan.AnalyticCall) {
 	call.Kind, call.Offset = plan.Lag, 1
 	if !b.arity(x, 1, 3) {
 		return
 	}
-	call.Args = b.exprs(x.Args[:1])
+	call.Args = b.lookedBack(x)
 	if len(x.Args) > 1 {
 		n, ok := b.wholeNumber(x.Args[1], "the offset of LAG")
-		if ok && (n < 0 || n > 1<<20) {
-			b.bad(x.Args[1], "", "the offset of LAG is a number of events from 0 to %d", 1<<20)
+		if ok && (n < 1 || n > 1<<20) {
+			b.bad(x.Args[1], "", "the offset of LAG is a number of events from 1 to %d", 1<<20)
 		}
 		call.Offset = int(n)
 	}

@@ -60,7 +60,7 @@ func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (lo
 		}
 		at = call
 		if from == right {
-			m, n = -n, -m
+			m, n = negated(n), negated(m)
 			from = to
 		}
 		l, h := sel.reach(call, m, n)
@@ -70,7 +70,7 @@ func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (lo
 		}
 		high = min(high, h)
 		if h != math.MaxInt64 {
-			wait = min(wait, sel.unitTicks(call, unitOf(call), n, n))
+			wait = min(wait, sel.unitTicks(call, n, n))
 		}
 	}
 	if len(c.diags) > errors || at == nil {
@@ -80,7 +80,8 @@ func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (lo
 		c.report(at, "write BETWEEN m AND n", "the DATEDIFF of a JOIN needs both bounds")
 		return 0, 0, 0, false
 	}
-	return low, max(low, high), wait, true
+	high = max(low, high)
+	return low, high, max(0, min(wait, high)), true
 }
 
 // ends finds the inputs that a DATEDIFF of ON is about: one of each side. ok is
@@ -194,27 +195,34 @@ func mirrored(op syntax.Op) syntax.Op {
 // units that are crossed: k of them lie between times that are more than k-1
 // and less than k+1 units apart.
 func (sel *selection) reach(call *syntax.Call, m, n int64) (low, high int64) {
-	unit := unitOf(call)
 	low, high = math.MinInt64, math.MaxInt64
 	if m != math.MinInt64 {
-		low = sel.unitTicks(call, unit, m, m-1)
+		low = sel.unitTicks(call, m, m-1)
 	}
 	if n != math.MaxInt64 {
-		high = sel.unitTicks(call, unit, n, n+1)
+		high = sel.unitTicks(call, n, n+1)
 	}
 	return low, high
 }
 
-func unitOf(call *syntax.Call) syntax.TimeUnit {
-	if u, ok := call.Args[0].(*syntax.Unit); ok {
-		return u.Unit
+// negated is -n, where the least and the largest int64 stand for no bound.
+func negated(n int64) int64 {
+	switch n {
+	case math.MinInt64:
+		return math.MaxInt64
+	case math.MaxInt64:
+		return math.MinInt64
 	}
-	return syntax.NoUnit
+	return -n
 }
 
 // unitTicks returns the length of widened units, and reports a count that is
 // more than 7 days.
-func (sel *selection) unitTicks(call *syntax.Call, unit syntax.TimeUnit, count, widened int64) int64 {
+func (sel *selection) unitTicks(call *syntax.Call, count, widened int64) int64 {
+	unit := syntax.NoUnit
+	if u, ok := call.Args[0].(*syntax.Unit); ok {
+		unit = u.Unit
+	}
 	var ticks int64
 	switch unit {
 	case syntax.Nanosecond:

@@ -277,7 +277,9 @@ func (b *binder) metadata(x *syntax.Call) plan.Expr {
 	if !ok || name.Value.Kind() != value.String {
 		return b.bad(x.Args[1], "write it in quotes", "the second argument of GetMetadataPropertyValue is the name of a property")
 	}
-	kind, isSystem := system(name.Value.Str())
+	// What every hub tells of an event is also called [EventHub].[Name].
+	plain := strings.NewReplacer("[EventHub].", "", "[", "", "]", "").Replace(name.Value.Str())
+	kind, isSystem := system(plain)
 	if !isSystem {
 		kind = plan.MetaProperty
 	}
@@ -355,6 +357,9 @@ func (b *binder) misplacedAnalytic(x *syntax.Call, upper string) plan.Expr {
 	case slices.Contains([]string{"SELECT", "WHERE", "HAVING", "GROUP BY", "ON"}, b.clause) && b.sel != nil && b.inside == "":
 		// It was not computed because it is wrong; that has been reported.
 		return &plan.Const{}
+	}
+	if b.clause == "OVER" {
+		return b.bad(x, "compute the inner one in a step of a WITH", "%s cannot stand inside of another function that looks back", upper)
 	}
 	return b.bad(x, "compute it in a step of a WITH", "%s cannot stand in %s", upper, b.clause)
 }

@@ -104,13 +104,18 @@ func Check(script *syntax.Script, o Options) (*plan.Job, []syntax.Diagnostic) {
 		sources: map[string]*sourceRows{}, kinds: map[*plan.Slot]value.Kind{}, interned: map[string]int{}, moved: map[*plan.Slot]*plan.Slot{},
 	}
 	c.script(script)
+	var job *plan.Job
+	if len(c.diags) == 0 {
+		job = c.job()
+		c.checkSubstreams(job)
+	}
 	if len(c.diags) > 0 {
 		slices.SortStableFunc(c.diags, func(a, b syntax.Diagnostic) int {
 			return cmp.Or(cmp.Compare(a.Pos.Offset, b.Pos.Offset), cmp.Compare(a.End.Offset, b.End.Offset))
 		})
 		return nil, c.diags
 	}
-	return c.job(), nil
+	return job, nil
 }
 
 // report adds a diagnostic for the part of the text that at covers.

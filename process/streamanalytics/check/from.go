@@ -144,6 +144,9 @@ func (c *checker) partitionBy(e *entry, by *syntax.PartitionBy) {
 		e.partition = append(e.partition, b.expr(key))
 	}
 	e.into = by.Into
+	if by.Into == 1 {
+		c.report(by, "leave INTO 1 out, or write a larger number", "a number of partitions is 2 or more")
+	}
 }
 
 // overUse is one use of an input: with substreams (TIMESTAMP BY ... OVER) or

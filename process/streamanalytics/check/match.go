@@ -16,6 +16,9 @@ type matchScope struct {
 	entry *entry
 	// current is the symbol whose condition is bound, allRows for MEASURES.
 	current int
+	// later are the symbols that are defined after the one whose condition is
+	// bound.
+	later map[int]bool
 	// bare binds columns over the rows of the input, within a symbol's argument.
 	bare *binder
 }
@@ -53,7 +56,19 @@ func (m *matchScope) split(b *binder, x *syntax.Column) (symbol int, path []*syn
 			b.bad(x, "write "+x.Path[0].Name+".column", "%s is a symbol of the pattern and no value", quote(x.Path[0].Name))
 			return 0, nil, false
 		}
+		if i >= 0 && m.later[i] {
+			b.bad(x, "put the definition of "+x.Path[0].Name+" before this one", "%s is defined after this condition, which can not use it", quote(x.Path[0].Name))
+			return 0, nil, false
+		}
 		return i, x.Path[1:], true
+	}
+	var names []string
+	for _, s := range m.symbols {
+		names = append(names, s.Name)
+	}
+	if hint := near(x.Path[0].Name, names); hint != "" && len(x.Path) > 1 && m.entry.rows.column(x.Path[0].Name) != nil && !m.entry.has(x.Path[0].Name) {
+		b.bad(x.Path[0], hint, "the pattern has no symbol %s", quote(x.Path[0].Name))
+		return 0, nil, false
 	}
 	return m.current, x.Path, true
 }
@@ -68,7 +83,7 @@ func (m *matchScope) aggregate(b *binder, x *syntax.Call, user string, name *syn
 		return &plan.Const{}
 	}
 	inner := *m.bare
-	inner.match = &matchScope{symbols: m.symbols, entry: m.entry, current: symbol, bare: nil}
+	inner.match = &matchScope{symbols: m.symbols, entry: m.entry, current: symbol, later: m.later, bare: nil}
 	inner.inside = x.FullName()
 	call := inner.aggregateCall(x, user, name)
 	if call == nil {
@@ -87,7 +102,7 @@ func (m *matchScope) firstOrLast(b *binder, x *syntax.Call, first bool) plan.Exp
 		return &plan.Const{}
 	}
 	inner := *m.bare
-	inner.match = &matchScope{symbols: m.symbols, entry: m.entry, current: symbol, bare: nil}
+	inner.match = &matchScope{symbols: m.symbols, entry: m.entry, current: symbol, later: m.later, bare: nil}
 	inner.inside = x.FullName()
 	return &plan.SymbolValue{Symbol: symbol, First: first, X: inner.expr(x.Args[0])}
 }
@@ -224,6 +239,12 @@ func (m *matchScope) define(c *checker, s *syntax.MatchRecognize) {
 	for _, sym := range m.symbols {
 		names = append(names, sym.Name)
 	}
+	later := map[int]bool{}
+	for _, d := range s.Define {
+		if i, ok := m.symbol(d.Name.Name); ok {
+			later[i] = true
+		}
+	}
 	for _, d := range s.Define {
 		name := fold(d.Name.Name)
 		if before, ok := seen[name]; ok {
@@ -236,9 +257,10 @@ func (m *matchScope) define(c *checker, s *syntax.MatchRecognize) {
 			c.report(d.Name, near(d.Name.Name, names), "the pattern has no symbol %s", quote(d.Name.Name))
 			continue
 		}
+		delete(later, i)
 		b := *m.bare
 		b.clause = "DEFINE"
-		b.match = &matchScope{symbols: m.symbols, entry: m.entry, current: i, bare: m.bare}
+		b.match = &matchScope{symbols: m.symbols, entry: m.entry, current: i, later: later, bare: m.bare}
 		m.symbols[i].Cond = b.cond(d.Cond)
 	}
 }
@@ -267,6 +289,15 @@ func (c *checker) measures(s *syntax.MatchRecognize, m *matchScope, node *plan.M
 	}
 }
 
+// classifier is the list of the names that a match's rows have matched.
+func (m *matchScope) classifier() plan.Expr {
+	x := &plan.Classifier{}
+	for _, s := range m.symbols {
+		x.Names = append(x.Names, s.Name)
+	}
+	return x
+}
+
 // matchCall binds the functions that mean something else in MATCH_RECOGNIZE;
 // nil for all others.
 func (b *binder) matchCall(x *syntax.Call) plan.Expr {
@@ -279,7 +310,15 @@ func (b *binder) matchCall(x *syntax.Call) plan.Expr {
 			return b.bad(x, "", "%s cannot stand inside of %s", x.FullName(), b.inside)
 		}
 		return b.match.firstOrLast(b, x, strings.EqualFold(x.Name[0].Name, "FIRST"))
-	case "PREV", "NEXT", "CLASSIFIER", "MATCH_NUMBER":
+	case "CLASSIFIER":
+		if len(x.Args) > 0 || x.Over != nil {
+			return b.bad(x, "write CLASSIFIER()", "CLASSIFIER takes no arguments")
+		}
+		if b.match.current != allRows || b.match.bare == nil {
+			return b.bad(x, "", "CLASSIFIER can only stand in MEASURES, on its own")
+		}
+		return b.match.classifier()
+	case "PREV", "NEXT", "MATCH_NUMBER":
 		if _, ok := function.Lookup(x.Name[0].Name); !ok {
 			return b.bad(x, "use FIRST, LAST or an aggregate of a symbol", "there is no function %s in this language", x.FullName())
 		}

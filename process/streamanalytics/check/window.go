@@ -32,6 +32,9 @@ func (b *binder) windowSet(x *syntax.Windows) []plan.Window {
 		if n.Window == nil {
 			continue
 		}
+		if (n.ID == nil) != (x.Windows[0].ID == nil) {
+			b.c.report(n, "write Window('id', ...) for each of them, or for none", "either all windows of Windows() have an id or none has")
+		}
 		w := b.window(n.Window)
 		if n.ID != nil {
 			id := n.ID.Value
@@ -61,6 +64,8 @@ func (b *binder) window(x *syntax.Window) plan.Window {
 	case syntax.Sliding:
 		spec.Kind = timing.Sliding
 		spec.Size = b.length(x.Size, "the size of a window", timing.MaxWindow)
+	case syntax.Snapshot:
+		spec.Kind = timing.Snapshot
 	case syntax.Session:
 		spec.Kind = timing.Session
 		spec.Timeout = b.length(x.Size, "the timeout of a session", timing.MaxWindow)

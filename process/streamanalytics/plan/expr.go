@@ -7,7 +7,8 @@ import (
 )
 
 // Expr yields a value: *Const, *Slot, *Field, *Timestamp, *Unary, *Binary,
-// *Case, *Cast, *Call, *UserCall, *Record, *SymbolValue or *SymbolAggregate.
+// *Case, *Cast, *Call, *UserCall, *Record, *SymbolValue, *SymbolAggregate or
+// *Classifier.
 type Expr interface{ expr() }
 
 // Const is a literal, or what came of a part that is the same for every row.
@@ -101,6 +102,14 @@ type SymbolAggregate struct {
 	Call   *AggregateCall
 }
 
+// Classifier is the array of the names of the symbols that the rows of a match
+// have matched, in the order of the rows.
+type Classifier struct {
+	// Names are the symbols' names by their numbers.
+	Names []string
+}
+
+func (*Classifier) expr()      {}
 func (*Const) expr()           {}
 func (*Slot) expr()            {}
 func (*Field) expr()           {}

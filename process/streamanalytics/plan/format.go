@@ -82,6 +82,8 @@ func (t *text) expr(x Expr) {
 		t.b.WriteString("{")
 		t.columns(x.Columns)
 		t.b.WriteString("}")
+	case *Classifier:
+		t.b.WriteString("CLASSIFIER()")
 	case *SymbolValue:
 		t.symbol(x.Symbol, x.First)
 		t.expr(x.X)
