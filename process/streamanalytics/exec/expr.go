@@ -75,6 +75,8 @@ func (c *compiler) expr(e plan.Expr) (evalFunc, error) {
 		return c.symbolValue(e)
 	case *plan.SymbolAggregate:
 		return c.symbolAggregate(e)
+	case *plan.Classifier:
+		return classifier(e), nil
 	case nil:
 		return nil, fmt.Errorf("the plan lacks an expression")
 	}

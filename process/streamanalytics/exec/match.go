@@ -121,7 +121,7 @@ func looksBack(v reflect.Value, symbol int) bool {
 		return false
 	}
 	switch x := v.Interface().(type) {
-	case *plan.SymbolAggregate:
+	case *plan.SymbolAggregate, *plan.Classifier:
 		return true
 	case *plan.SymbolValue:
 		return x.First || x.Symbol != symbol && x.Symbol >= 0

@@ -224,3 +224,31 @@ func (c *compiler) symbolAggregate(e *plan.SymbolAggregate) (evalFunc, error) {
 		return col.result(0)
 	}, nil
 }
+
+// classifier compiles the list of the symbols that the rows of a match have
+// matched; the row that is being tried is the last one.
+func classifier(e *plan.Classifier) evalFunc {
+	names := e.Names
+	return func(r *row) (value.Value, error) {
+		m := r.match
+		if m == nil {
+			return value.Value{}, nil
+		}
+		n := 0
+		for b := m.chain; b != nil; b = b.prev {
+			n++
+		}
+		tried := m.symbol >= 0 && m.symbol < len(names)
+		out := make([]value.Value, n, n+1)
+		for b := m.chain; b != nil; b = b.prev {
+			n--
+			if b.symbol < len(names) {
+				out[n] = value.Text(names[b.symbol])
+			}
+		}
+		if tried {
+			out = append(out, value.Text(names[m.symbol]))
+		}
+		return value.NewArray(out), nil
+	}
+}
