@@ -175,8 +175,10 @@ func compile(f File) (*source, []*symbol, error) {
 	if at := tooDeep(f.Source); at > 0 {
 		return nil, nil, fail(fmt.Sprintf("brackets nest deeper than %d", maxNesting), file.Position{Line: at, Column: 1})
 	}
-	// Without source maps the parser reads no other file.
-	tree, err := parser.ParseFile(nil, f.Name, f.Source, 0, parser.WithDisableSourceMaps)
+	// Editors put a byte order mark at the start of some files. Without source
+	// maps the parser reads no other file.
+	text := strings.TrimPrefix(f.Source, "\ufeff")
+	tree, err := parser.ParseFile(nil, f.Name, text, 0, parser.WithDisableSourceMaps)
 	if err != nil {
 		var list parser.ErrorList
 		if errors.As(err, &list) && len(list) > 0 {
@@ -255,6 +257,13 @@ func declarations(src *source, tree *ast.Program) []*symbol {
 			bind(s.List)
 		case *ast.LexicalDeclaration:
 			bind(s.List)
+		case *ast.ExpressionStatement:
+			// name = function … without a declaration.
+			if a, ok := s.Expression.(*ast.AssignExpression); ok {
+				if id, ok := a.Left.(*ast.Identifier); ok {
+					add(id, false)
+				}
+			}
 		}
 	}
 	return out

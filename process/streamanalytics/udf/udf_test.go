@@ -372,11 +372,12 @@ func TestClockAndRandomRepeat(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	l, err := Load(Options{},
-		File{"hex2Int.js", "// Convert.\nfunction main(hexValue) { return parseInt(hexValue, 16); }"},
+		File{"hex2Int.js", "\ufeff// Convert.\nfunction main(hexValue) { return parseInt(hexValue, 16); }"},
 		File{"lib/more.js", `
 			var arrow = (a, b) => a + b;
 			const constant = function (a) { return a; };
 			let Twice = function Other() {}, twice = () => 2;
+			assigned = function () {};
 			class Klass { init() {} accumulate(v, t) {} computeResult() {} }
 			var number = 5;
 			function main() { return "more"; }
@@ -385,7 +386,7 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(l.Names()), "[Klass Twice arrow constant helper hex2Int more twice]"; got != want {
+	if got, want := fmt.Sprint(l.Names()), "[Klass Twice arrow assigned constant helper hex2Int more twice]"; got != want {
 		t.Errorf("names %s, want %s", got, want)
 	}
 	if i, ok := l.Function("HEX2INT"); !ok || i.Name != "hex2Int" || i.Params != 1 || i.File != "hex2Int.js" || i.Line != 2 {
@@ -412,7 +413,7 @@ func TestNames(t *testing.T) {
 	if _, err := r.Function("nope"); err == nil || err.Error() != "udf.nope is not defined in the JavaScript files" {
 		t.Errorf("got %v", err)
 	}
-	if _, err := r.Function("Klass"); err == nil || !strings.Contains(err.Error(), "is a class, not a function (lib/more.js:5)") {
+	if _, err := r.Function("Klass"); err == nil || !strings.Contains(err.Error(), "is a class, not a function (lib/more.js:6)") {
 		t.Errorf("got %v", err)
 	}
 	var none *Library
