@@ -40,10 +40,13 @@ type drainRequest struct {
 	done chan struct{}
 }
 
-// unit is one Write in the making.
+// unit is one Write in the making, or several if it has more results than one
+// may have.
 type unit struct {
 	out   Output
 	spans []span
+	// stored is how many of out.Results are in the store already.
+	stored int
 	// waiters are closed once the unit is written.
 	waiters []chan struct{}
 }
@@ -54,6 +57,8 @@ type span struct {
 	from, to int64
 	inputs   int64
 	state    *pendingSnapshot
+	// done: the store has all of it.
+	done bool
 }
 
 func newLane(r *Runtime) *lane {
@@ -74,7 +79,7 @@ func (u *unit) empty() bool { return len(u.spans) == 0 && len(u.waiters) == 0 }
 func (u *unit) reset() {
 	u.out.reset()
 	clear(u.spans)
-	u.spans, u.waiters = u.spans[:0], nil
+	u.spans, u.waiters, u.stored = u.spans[:0], nil, 0
 }
 
 // process is the lane's first goroutine.
@@ -134,13 +139,19 @@ func (l *lane) process() {
 	}
 }
 
-// fits tells whether a batch can join a unit without passing MaxRows: every
-// entry makes at most one result. A batch that is larger than that by itself
-// is cut by take.
+// fits tells whether a batch can join a unit without passing MaxRows, if every
+// entry makes one result at most. A batch that is larger than that by itself is
+// cut by take. Where an entry makes more (a window closes), the unit may pass
+// MaxRows by what a few entries make; it then takes nothing more, and is stored
+// in parts.
 func (l *lane) fits(u *unit, b *record.Batch) bool {
 	n := len(u.out.Results) + len(u.out.Dead)
 	return n == 0 || n+len(b.Records) <= l.r.opts.MaxRows
 }
+
+// clockedStep bounds the entries whose results join a unit before its size is
+// looked at again, of tasks that may have many results at once.
+const clockedStep = 256
 
 // take processes one delivered batch into u, and returns what is left of it
 // if it is larger than a unit may be.
@@ -155,7 +166,13 @@ func (l *lane) take(u *unit, d delivery) (rest delivery) {
 	if b.Next <= o.next {
 		return rest
 	}
-	if limit := l.r.opts.MaxRows; len(b.Records) > limit {
+	_, clocked := o.task.(Clocked)
+	limit := l.r.opts.MaxRows
+	if clocked {
+		limit = min(limit, clockedStep)
+		l.r.stats.waiting(o.partition, true)
+	}
+	if len(b.Records) > limit {
 		more := *b
 		more.Records = b.Records[limit:]
 		b.Records, b.Next = b.Records[:limit], more.Records[0].Offset
@@ -257,36 +274,46 @@ func (l *lane) write() {
 	}
 }
 
+// store writes a unit, in as many parts as it takes.
 func (l *lane) store(u *unit) error {
-	u.dropLost()
-	w := connector.Write{Results: u.out.Results}
-	inputs := int64(0)
-	for _, s := range u.spans {
-		inputs += s.inputs
-		w.Advances = append(w.Advances, connector.Advance{Partition: s.o.partition, From: s.from, To: s.to})
-	}
-	if len(w.Advances) == 0 {
-		return nil
-	}
-	if err := l.r.writer.Write(l.r.hard, &w, u.out.Dead); err != nil {
-		if fencedOnly(err, u.spans) {
+	for {
+		u.dropLost()
+		w, end := u.part(l.r.opts.MaxRows, l.r.opts.TickEvery >= 0)
+		if len(w.Advances) == 0 {
+			return nil
+		}
+		err := l.r.writer.Write(l.r.hard, &w, u.out.Dead)
+		switch {
+		case err == nil:
+			u.stored, u.out.Dead = end, u.out.Dead[:0]
+			l.stored(u, w.Advances)
+		case fencedOnly(err, u.spans):
 			// Revoked while this write was under way (its drain ran out
 			// of time): the rest of the unit is still ours.
-			return l.store(u)
+		default:
+			return err
 		}
-		return err
 	}
-	l.r.stats.written.Add(inputs)
-	for _, s := range u.spans {
-		s.o.committed.Store(s.to)
-		l.r.stats.position(s.o.partition, s.to)
+}
+
+// stored notes that the store has taken the advances.
+func (l *lane) stored(u *unit, advances []connector.Advance) {
+	for _, a := range advances {
+		i := slices.IndexFunc(u.spans, func(s span) bool { return s.o.partition == a.Partition })
+		s := &u.spans[i]
+		s.from = a.To
+		s.o.committed.Store(a.To)
+		l.r.stats.position(a.Partition, a.To)
+		if s.done = !u.more(a.Partition, u.stored); !s.done {
+			continue
+		}
+		l.r.stats.written.Add(s.inputs)
+		l.r.commits.add(u.spans[i : i+1])
 		if s.state != nil {
 			// The store's position is now at or past the snapshot's (I4).
 			l.r.opts.Snapshots.publish(l.r.engine.Name(), s.state)
 		}
 	}
-	l.r.commits.add(u.spans)
-	return nil
 }
 
 // holdsFormer tells whether the unit has output of o's partition from before
@@ -305,7 +332,8 @@ func (u *unit) dropLost() {
 	if !slices.ContainsFunc(u.spans, func(s span) bool { return s.o.lost.Load() }) {
 		return
 	}
-	u.out.Results = slices.DeleteFunc(u.out.Results, func(r record.Result) bool { return lost(r.Partition) })
+	rest := slices.DeleteFunc(u.out.Results[u.stored:], func(r record.Result) bool { return lost(r.Partition) })
+	u.out.Results = u.out.Results[:u.stored+len(rest)]
 	u.out.Dead = slices.DeleteFunc(u.out.Dead, func(d record.DeadLetter) bool { return lost(d.Partition) })
 	u.spans = slices.DeleteFunc(u.spans, func(s span) bool { return s.o.lost.Load() })
 }

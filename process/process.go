@@ -20,7 +20,8 @@
 //	    the snapshot's position, so recovery never has to go back in time.
 //	I5  Dead letters are durable before the position passes their input.
 //	I6  Memory is bounded by (lanes x 2 units x MaxRows) events, the queues
-//	    and the engine's own bound.
+//	    and the engine's own bound, which is also that of what a single input
+//	    (or the time) can bring about.
 package process
 
 import (

@@ -15,11 +15,12 @@ type Stats struct {
 
 	mu        sync.Mutex
 	positions map[int32]int64
+	settled   map[int32]bool
 }
 
 // NewStats returns empty counters.
 func NewStats() *Stats {
-	s := &Stats{positions: make(map[int32]int64)}
+	s := &Stats{positions: make(map[int32]int64), settled: make(map[int32]bool)}
 	s.watermark.Store(record.NoTime)
 	return s
 }
@@ -67,7 +68,31 @@ func (s *Stats) position(p int32, pos int64) {
 func (s *Stats) forget(p int32) {
 	s.mu.Lock()
 	delete(s.positions, p)
+	delete(s.settled, p)
 	s.mu.Unlock()
+}
+
+// waiting notes whether a Clocked task has anything open.
+func (s *Stats) waiting(p int32, is bool) {
+	s.mu.Lock()
+	if _, owned := s.positions[p]; owned {
+		s.settled[p] = !is
+	}
+	s.mu.Unlock()
+}
+
+// Settled counts the partitions owned now whose tasks are Clocked, have read all
+// that the log held when they were last told the time, and wait for nothing more.
+func (s *Stats) Settled() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, is := range s.settled {
+		if is {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *Stats) processed(b *record.Batch, results []record.Result, dead int, duplicates int64) {

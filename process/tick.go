@@ -15,8 +15,12 @@ type Clocked interface {
 	// have been appended at arrival (in microseconds) or later. What it appends
 	// to out is what the next input at or after arrival would have brought
 	// about by being so late, so that a replay without ticks gives the same
-	// results. They lie at the position of that next input.
+	// results. They lie at the position of that next input, are numbered as its
+	// results would have been, and what it brings goes on counting.
 	Tick(arrival int64, out *Output) error
+	// Waiting tells whether more results can follow from time alone: windows
+	// are open.
+	Waiting() bool
 }
 
 // tick asks a lane to tell a task that nothing arrived.
@@ -89,11 +93,12 @@ func (l *lane) tick(u *unit, t tick) {
 		return
 	default:
 	}
-	if o.next != t.end || u.holdsFormer(o) {
+	if o.next != t.end || u.holdsFormer(o) || len(u.out.Results) >= l.r.opts.MaxRows {
 		return
 	}
 	results := len(u.out.Results)
-	err := o.task.(Clocked).Tick(o.clock.arrival(t.at), &u.out)
+	task := o.task.(Clocked)
+	err := task.Tick(o.clock.arrival(t.at), &u.out)
 	if err != nil {
 		u.out.Results = u.out.Results[:results]
 		l.r.fail(fmt.Errorf("processing partition %d at position %d: %w", o.partition, o.next, err))
@@ -103,6 +108,7 @@ func (l *lane) tick(u *unit, t tick) {
 		l.r.stats.results.Add(int64(len(u.out.Results) - results))
 		u.spanOf(o)
 	}
+	l.r.stats.waiting(o.partition, task.Waiting())
 }
 
 // clock estimates the log's time from the newest entry and when it came. The
