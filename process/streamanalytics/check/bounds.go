@@ -44,7 +44,8 @@ func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (lo
 	c := sel.c
 	low, high, wait = math.MinInt64, math.MaxInt64, math.MaxInt64
 	errors := len(c.diags)
-	var at *syntax.Call
+	// at is a DATEDIFF of the inputs, other one of something else.
+	var at, other *syntax.Call
 	for _, part := range chain(on, syntax.And) {
 		call := datediff(part)
 		if call == nil {
@@ -52,6 +53,9 @@ func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (lo
 		}
 		from, to, ok := sel.ends(call, entries, right)
 		if !ok {
+			if other == nil {
+				other = call
+			}
 			continue
 		}
 		m, n, ok := sel.counts(part)
@@ -73,6 +77,9 @@ func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (lo
 			wait = min(wait, sel.unitTicks(call, n, n))
 		}
 	}
+	if at == nil && other != nil && len(c.diags) == errors {
+		c.report(other, "write DATEDIFF("+unitText(other)+", "+entries[0].alias+", "+right.alias+")", "the DATEDIFF of a JOIN takes the inputs themselves, not columns")
+	}
 	if len(c.diags) > errors || at == nil {
 		return 0, 0, 0, false
 	}
@@ -90,7 +97,6 @@ func (sel *selection) bounds(on syntax.Expr, entries []*entry, right *entry) (lo
 func (sel *selection) ends(call *syntax.Call, entries []*entry, right *entry) (from, to *entry, ok bool) {
 	both := &scope{entries: append(append([]*entry{}, entries...), right)}
 	var ends [2]*entry
-	columns := 0
 	for i, arg := range call.Args[1:] {
 		col, is := syntax.Unparen(arg).(*syntax.Column)
 		if !is {
@@ -100,14 +106,8 @@ func (sel *selection) ends(call *syntax.Call, entries []*entry, right *entry) (f
 			ends[i] = both.byAlias(col.Path[0].Name)
 		}
 		if ends[i] == nil {
-			columns++
+			return nil, nil, false
 		}
-	}
-	if columns > 0 {
-		if columns == 2 || right != nil {
-			sel.c.report(call, "write DATEDIFF("+unitText(call)+", "+entries[0].alias+", "+right.alias+")", "the DATEDIFF of a JOIN takes the inputs themselves, not columns")
-		}
-		return nil, nil, false
 	}
 	if (ends[0] == right) == (ends[1] == right) {
 		sel.c.report(call, "", "the DATEDIFF of a JOIN is about an input of each side")

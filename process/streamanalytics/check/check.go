@@ -74,8 +74,7 @@ type checker struct {
 	// references are the rows of reference data, which are no nodes.
 	references []*sourceRows
 	// moved tells of a slot of joined rows which slot of the right side it is.
-	moved  map[*plan.Slot]*plan.Slot
-	unused []string
+	moved map[*plan.Slot]*plan.Slot
 }
 
 // built is a node and what gives its slots their numbers, once all columns
@@ -180,14 +179,13 @@ func (c *checker) withStep(s *syntax.Step, used bool) {
 		return
 	}
 	c.step = s.Name.Name
-	sources, inputs, order := c.sources, c.inputs, c.order
+	sources, inputs, order, uses := c.sources, c.inputs, c.order, c.uses
 	if !used {
 		c.sources, c.inputs = map[string]*sourceRows{}, map[string]*plan.Input{}
-		c.unused = append(c.unused, s.Name.Name)
 	}
 	rows := c.query(s.Query)
 	if !used {
-		c.sources, c.inputs, c.order = sources, inputs, order
+		c.sources, c.inputs, c.order, c.uses = sources, inputs, order, uses
 	}
 	c.steps[name] = &step{s.Name, rows}
 }

@@ -82,15 +82,6 @@ func chain(x syntax.Expr, op syntax.Op) []syntax.Expr {
 func (b *binder) compare(x *syntax.Binary) plan.Cond {
 	left, right := b.expr(x.X), b.expr(x.Y)
 	b.comparable(x, left, right)
-	for _, side := range []syntax.Expr{x.X, x.Y} {
-		if _, null := syntax.Unparen(side).(*syntax.Null); null {
-			hint := "write IS NULL"
-			if x.Op != syntax.Equal {
-				hint = "write IS NOT NULL"
-			}
-			b.bad(x, hint, "a comparison with NULL is never true")
-		}
-	}
 	return &plan.Compare{Pos: x.OpPos, Op: x.Op, X: left, Y: right}
 }
 
@@ -100,12 +91,18 @@ func (b *binder) comparable(at syntax.Node, x, y plan.Expr) {
 	if kx == value.Null || ky == value.Null || kx == ky {
 		return
 	}
-	number := func(k value.Kind) bool { return k == value.BigInt || k == value.Float || k == value.Bit }
-	text := func(k value.Kind) bool { return k == value.String || k == value.DateTime }
-	if number(kx) && number(ky) || text(kx) && text(ky) {
+	if alike(kx, ky) {
 		return
 	}
 	b.c.report(at, "convert one of them with CAST", "%s and %s cannot be compared", kx, ky)
+}
+
+// alike tells kinds whose values can be compared: numbers, and texts with the
+// datetimes that they stand for.
+func alike(x, y value.Kind) bool {
+	number := func(k value.Kind) bool { return k == value.BigInt || k == value.Float || k == value.Bit }
+	text := func(k value.Kind) bool { return k == value.String || k == value.DateTime }
+	return x == y || number(x) && number(y) || text(x) && text(y)
 }
 
 func (b *binder) between(x *syntax.Between) plan.Cond {

@@ -26,6 +26,16 @@
 //     such a name is taken already, a number is put behind it.
 //   - A condition is no value and a text is no condition; a column, a bit and
 //     a number may stand where a condition is wanted.
-//   - An analytic function looks at the rows of one input, before a JOIN.
+//   - An analytic function looks at the rows of one input, before a JOIN; one
+//     that names elements of an APPLY or reference data, at the rows with them.
+//   - SELECT * of an input with CREATE TABLE has the declared columns and no
+//     others; of a JOIN with reference data it has all columns of both sides.
+//   - What an event holds under the name of a system column (PartitionId and so
+//     on) comes before what the service says: files have them as members.
+//   - A session without MaxDuration has the longest one of all windows, 7 days.
+//   - PARTITION BY of an input is added to the keys of its aggregates, analytic
+//     functions and patterns, as each partition is worked on by itself.
+//   - Operators and functions over constants are computed at once; what fails
+//     then is an error of the query.
 //   - Steps that nothing reads are checked and then left out.
 package check

@@ -6,6 +6,7 @@ import (
 
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/syntax"
+	"millrace/process/streamanalytics/value"
 )
 
 // unionRows are the rows of a UNION. Every side has a Project of its own, so
@@ -27,6 +28,7 @@ func (c *checker) union(sides []relation, at []syntax.Node, own bool, pos syntax
 			return nil
 		}
 	}
+	c.sameKinds(first, sides, at)
 	u := &unionRows{c: c, union: &plan.Union{}, hidden: map[string]*plan.Slot{}}
 	for _, side := range sides {
 		if p, ok := side.(*projectRows); ok && own && sameOrder(first, p.star()) {
@@ -53,6 +55,23 @@ func (c *checker) union(sides []relation, at []syntax.Node, own bool, pos syntax
 	}
 	c.addRows(u.union, u, pos, func() { u.union.Width = u.sides[0].project.Width })
 	return u
+}
+
+// sameKinds reports columns that are known to hold one kind here and another
+// there.
+func (c *checker) sameKinds(first []plan.Column, sides []relation, at []syntax.Node) {
+	want := map[string]value.Kind{}
+	for _, col := range first {
+		want[fold(col.Name)] = c.kindOf(col.Expr)
+	}
+	for i, side := range sides[1:] {
+		for _, col := range side.star() {
+			here, there := c.kindOf(col.Expr), want[fold(col.Name)]
+			if !col.Spread && here != value.Null && there != value.Null && !alike(here, there) {
+				c.report(at[i+1], "convert it with CAST", "the queries of a UNION have columns of the same kinds, but here %s is %s, in the first one %s", quote(col.Name), here, there)
+			}
+		}
+	}
 }
 
 // spread puts everything of the side that is not written out into one column.
