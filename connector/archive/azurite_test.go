@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"millrace/connector/blob"
+	"millrace/connector/connectortest"
 	"millrace/internal/testservice"
 )
 
@@ -22,17 +22,12 @@ func TestArchiveInAStorageAccount(t *testing.T) {
 	want := scan(t, a.open())
 	folder := filepath.Join(a.root, "capture")
 	a.cfg.Storage = address
-	a.cfg.Container = fmt.Sprintf("archive-%d", time.Now().UnixNano())
+	a.cfg.Container = connectortest.NewContainer(t, address)
 	ctx := context.Background()
 	s := a.open()
 	if err := s.Prepare(ctx); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if c, err := blob.ContainerClient(address, a.cfg.Container, nil); err == nil {
-			_, _ = c.Delete(ctx, nil)
-		}
-	}()
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

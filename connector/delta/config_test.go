@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"millrace/connector"
+	"millrace/connector/connectortest"
 	"millrace/connector/delta"
 )
 
@@ -44,7 +45,7 @@ func TestConfig(t *testing.T) {
 		if len(problems) != 1 || !strings.Contains(problems[0].Error(), want) {
 			t.Errorf("want %s, got %v", want, problems)
 		}
-		if _, err := c.Open(t.Context(), env(t.TempDir(), "")); err == nil {
+		if _, err := c.Open(t.Context(), connectortest.Env(t.TempDir(), "")); err == nil {
 			t.Errorf("%s: it is opened for all that", want)
 		}
 	}
@@ -63,7 +64,7 @@ func TestPathOf(t *testing.T) {
 	if got := c.PathOf("r1"); got != "streaming_events" {
 		t.Error(got)
 	}
-	if _, err := c.Open(t.Context(), env("", "r1")); err == nil || !strings.Contains(err.Error(), "not known where") {
+	if _, err := c.Open(t.Context(), connectortest.Env("", "r1")); err == nil || !strings.Contains(err.Error(), "not known where") {
 		t.Errorf("without a place: %v", err)
 	}
 }
@@ -76,5 +77,5 @@ func TestDropLeavesWhatIsNotOurs(t *testing.T) {
 	if err := w.store.Drop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	exact(t, w.store, w.at)
+	connectortest.Exact(t, w.store, w.at)
 }

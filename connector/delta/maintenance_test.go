@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"millrace/connector"
+	"millrace/connector/connectortest"
 	"millrace/connector/delta"
 	"millrace/record"
 )
@@ -28,7 +29,7 @@ type world struct {
 
 func newWorld(t *testing.T, change func(c *delta.Config)) *world {
 	t.Helper()
-	w := &world{T: t, cfg: quick(), env: env(t.TempDir(), ""), at: map[int32]int64{0: 0, 1: 0}}
+	w := &world{T: t, cfg: quick(), env: connectortest.Env(t.TempDir(), ""), at: map[int32]int64{0: 0, 1: 0}}
 	w.cfg.CompactAfter = 0
 	if change != nil {
 		change(w.cfg)
@@ -53,25 +54,11 @@ func (w *world) begin() {
 // write writes the next n results of a partition.
 func (w *world) write(p int32, n int64) {
 	w.Helper()
-	u := stretch(w, p, w.at[p], w.at[p]+n)
+	u := connectortest.Stretch(p, w.at[p], w.at[p]+n)
 	if _, err := w.store.Write(w.Context(), u); err != nil {
 		w.Fatal(err)
 	}
 	w.at[p] += n
-}
-
-// stretch makes a Write of numbered results.
-func stretch(t testing.TB, p int32, from, to int64) *connector.Write {
-	t.Helper()
-	u := &connector.Write{Advances: []connector.Advance{{Partition: p, From: from, To: to}}}
-	for o := from; o < to; o++ {
-		r, err := numbered(p, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.Results = append(u.Results, r)
-	}
-	return u
 }
 
 // table opens the table as those do who look after it.
@@ -149,7 +136,7 @@ func TestOptimizeAndVacuum(t *testing.T) {
 	if done.FilesRemoved != 12 || done.FilesAdded != 1 || done.NumFiles != 1 || done.Commits != 1 {
 		t.Errorf("12 files were merged: %+v", done)
 	}
-	exact(t, w.store, w.at)
+	connectortest.Exact(t, w.store, w.at)
 	if again, err := table.Optimize(t.Context(), delta.OptimizeOptions{}); err != nil || again.FilesRemoved != 0 || again.Version != done.Version {
 		t.Errorf("merged again: %+v %v", again, err)
 	}
@@ -188,7 +175,7 @@ func TestOptimizeAndVacuum(t *testing.T) {
 	if err != nil || len(v.Files) != 12 || v.Kept != 0 || len(w.files()) != 3 {
 		t.Errorf("VACUUM of all: %+v %v, %d files", v, err, len(w.files()))
 	}
-	exact(t, w.store, w.at)
+	connectortest.Exact(t, w.store, w.at)
 	// The past is gone, and that is said.
 	rows, err := w.store.QueryAt(t.Context(), "SELECT sum(value) FROM events", "5")
 	if err == nil {
@@ -199,7 +186,7 @@ func TestOptimizeAndVacuum(t *testing.T) {
 		t.Errorf("a version whose files are gone: %v", err)
 	}
 	w.write(0, 10)
-	exact(t, w.store, w.at)
+	connectortest.Exact(t, w.store, w.at)
 }
 
 // Writers, a compaction in the background and OPTIMIZE by hand work on one
@@ -223,7 +210,7 @@ func TestOptimizeWhileWriting(t *testing.T) {
 	for p, s := range []*delta.Store{w.store, other} {
 		writers.Go(func() {
 			for i := range int64(writes) {
-				if _, err := s.Write(t.Context(), stretch(t, int32(p), i*size, (i+1)*size)); err != nil {
+				if _, err := s.Write(t.Context(), connectortest.Stretch(int32(p), i*size, (i+1)*size)); err != nil {
 					t.Errorf("partition %d: %v", p, err)
 					return
 				}
@@ -248,8 +235,8 @@ func TestOptimizeWhileWriting(t *testing.T) {
 	close(stop)
 	optimizers.Wait()
 	w.at = map[int32]int64{0: writes * size, 1: writes * size}
-	exact(t, w.store, w.at)
-	exact(t, other, w.at)
+	connectortest.Exact(t, w.store, w.at)
+	connectortest.Exact(t, other, w.at)
 	d, err := table.Detail(t.Context())
 	if err != nil || d.NumRows == nil || *d.NumRows != 2*writes*size {
 		t.Errorf("%+v %v", d, err)
@@ -269,7 +256,7 @@ func TestSharedCommits(t *testing.T) {
 	for p := range int32(writers) {
 		wg.Go(func() {
 			for i := range int64(writes) {
-				if _, err := w.store.Write(t.Context(), stretch(t, p, i*10, i*10+10)); err != nil {
+				if _, err := w.store.Write(t.Context(), connectortest.Stretch(p, i*10, i*10+10)); err != nil {
 					t.Errorf("partition %d: %v", p, err)
 				}
 			}
@@ -283,7 +270,7 @@ func TestSharedCommits(t *testing.T) {
 	for p := range int32(writers) {
 		want[p] = writes * 10
 	}
-	exact(t, w.store, want)
+	connectortest.Exact(t, w.store, want)
 }
 
 func (w *world) version() int64 {
@@ -350,20 +337,20 @@ func TestEvolution(t *testing.T) {
 	if got := w.ask("SELECT count(note), count(extra), count(humidity), count(*) FROM events", ""); got[0] != "20 20 0 40" {
 		t.Errorf("the rows with a note, with extra, with humidity, all: %v", got)
 	}
-	exact(t, w.store, w.at)
+	connectortest.Exact(t, w.store, w.at)
 	// A worker that knew the table before goes on.
 	if _, err := first.Claim(t.Context(), "first", []int32{1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := first.Write(t.Context(), stretch(t, 1, 0, 15)); err != nil {
+	if _, err := first.Write(t.Context(), connectortest.Stretch(1, 0, 15)); err != nil {
 		t.Fatal(err)
 	}
 	w.at[1] = 15
-	exact(t, first, w.at)
+	connectortest.Exact(t, first, w.at)
 	if _, err := w.table().Optimize(t.Context(), delta.OptimizeOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	exact(t, w.store, w.at)
+	connectortest.Exact(t, w.store, w.at)
 	// What cannot be is refused.
 	w.cfg.Columns = map[string]string{"note": "long"}
 	s := open(t, w.cfg, w.env)

@@ -8,6 +8,7 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/blob"
+	"millrace/connector/connectortest"
 	"millrace/connector/delta"
 	"millrace/connector/delta/txlog"
 )
@@ -93,7 +94,7 @@ func TestForgetfulTable(t *testing.T) {
 	if _, err := w.log().Commit(t.Context(), w.snapshot(), txlog.Change{Operation: "SET TBLPROPERTIES", Metadata: changed}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.Write(t.Context(), stretch(t, 0, 0, 5)); err == nil || !strings.Contains(err.Error(), "forgets positions") {
+	if _, err := w.store.Write(t.Context(), connectortest.Stretch(0, 0, 5)); err == nil || !strings.Contains(err.Error(), "forgets positions") {
 		t.Errorf("Write: %v", err)
 	}
 	if err := open(t, w.cfg, w.env).Prepare(t.Context()); err == nil || !strings.Contains(err.Error(), "forgets positions") {

@@ -1,7 +1,6 @@
 package delta_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +10,7 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/blob"
+	"millrace/connector/connectortest"
 	"millrace/connector/delta"
 	"millrace/internal/testservice"
 )
@@ -49,7 +49,7 @@ func TestQueryValues(t *testing.T) {
 	w := newWorld(t, func(c *delta.Config) { c.PartitionBy, c.Path = []string{"type", "createdDate"}, "deep/er/events" })
 	one := func(o int64, json string) {
 		t.Helper()
-		u := stretch(t, 0, o, o+1)
+		u := connectortest.Stretch(0, o, o+1)
 		if err := u.Results[0].Decode([]byte(json)); err != nil {
 			t.Fatal(err)
 		}
@@ -117,11 +117,8 @@ func TestQueriesThatAreRefused(t *testing.T) {
 func TestQueryInAStorageAccount(t *testing.T) {
 	t.Parallel()
 	address := testservice.Azurite(t)
-	w := newWorld(t, func(c *delta.Config) { c.Storage, c.Container = address, newRun() })
-	t.Cleanup(func() {
-		if client, err := blob.ContainerClient(address, w.cfg.Container, nil); err == nil {
-			_, _ = client.Delete(context.Background(), nil)
-		}
+	w := newWorld(t, func(c *delta.Config) {
+		c.Storage, c.Container = address, connectortest.NewContainer(t, address)
 	})
 	w.write(0, 500)
 	w.write(1, 300)
@@ -167,7 +164,7 @@ func TestQueryInAStorageAccount(t *testing.T) {
 	if v, err := table.Vacuum(t.Context(), delta.VacuumOptions{AllowShort: true}); err != nil || len(v.Files) != 2 {
 		t.Errorf("%+v %v", v, err)
 	}
-	exact(t, w.store, w.at)
+	connectortest.Exact(t, w.store, w.at)
 	if d := w.store.Describe(); strings.Contains(d, "AccountKey") {
 		t.Errorf("a key is shown: %s", d)
 	}

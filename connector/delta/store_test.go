@@ -2,23 +2,13 @@ package delta_test
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"os"
 	"testing"
 
 	"millrace/connector"
-	"millrace/connector/blob"
 	"millrace/connector/connectortest"
 	"millrace/connector/delta"
 	"millrace/internal/testservice"
 )
-
-// env is an environment for a store, with a data folder of its own.
-func env(dir, run string) connector.Env {
-	return connector.Env{Run: run, DataDir: dir, Getenv: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler)}
-}
 
 func open(t testing.TB, c *delta.Config, e connector.Env) *delta.Store {
 	t.Helper()
@@ -28,9 +18,6 @@ func open(t testing.TB, c *delta.Config, e connector.Env) *delta.Store {
 	}
 	return s.(*delta.Store)
 }
-
-// newRun returns a name that no other test uses.
-func newRun() string { return fmt.Sprintf("t%012x", rand.Uint64()>>16) }
 
 // quick is a configuration that does not wait for company.
 func quick() *delta.Config {
@@ -44,7 +31,7 @@ func stores(change func(t testing.TB, c *delta.Config)) connectortest.StoreFacto
 	return func(t testing.TB) func(testing.TB) connector.Store {
 		c := quick()
 		change(t, c)
-		e := env(t.TempDir(), newRun())
+		e := connectortest.Env(t.TempDir(), connectortest.NewRun())
 		return func(t testing.TB) connector.Store { return open(t, c, e) }
 	}
 }
@@ -73,22 +60,6 @@ func TestStorageAccount(t *testing.T) {
 	t.Parallel()
 	address := testservice.Azurite(t)
 	connectortest.RunStore(t, features, stores(func(t testing.TB, c *delta.Config) {
-		c.Storage, c.Container, c.Writers = address, newRun(), 3
-		t.Cleanup(func() {
-			if client, err := blob.ContainerClient(address, c.Container, nil); err == nil {
-				_, _ = client.Delete(context.Background(), nil)
-			}
-		})
+		c.Storage, c.Container, c.Writers = address, connectortest.NewContainer(t, address), 3
 	}))
-}
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		if err := writeForever(dir); err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
 }

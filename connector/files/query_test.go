@@ -13,6 +13,7 @@ import (
 	_ "github.com/duckdb/duckdb-go/v2"
 
 	"millrace/connector"
+	"millrace/connector/connectortest"
 	"millrace/connector/files"
 )
 
@@ -25,7 +26,7 @@ func TestPlainReaders(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			c := config(f.format, f.compression)
-			s := prepared(t, c, env(dir, ""))
+			s := connectortest.Prepared(t, c, connectortest.Env(dir, ""))
 			for p := range int32(3) {
 				claimAt(t, s, p, connector.Unknown)
 				write(t, s, unit(p, 0, 900, 1000))
@@ -72,7 +73,7 @@ func TestQueriesOfThePage(t *testing.T) {
 	_, block, _ := strings.Cut(string(page), "```sql\n")
 	block, _, _ = strings.Cut(block, "```")
 	for _, format := range []string{files.Parquet, files.JSONL} {
-		s := prepared(t, config(format, "auto"), env(t.TempDir(), ""))
+		s := connectortest.Prepared(t, config(format, "auto"), connectortest.Env(t.TempDir(), ""))
 		claimAt(t, s, 0, connector.Unknown)
 		write(t, s, unit(0, 0, 100, 100))
 		n := 0
@@ -110,7 +111,7 @@ func count(t *testing.T, s connector.Store, query string) (n int) {
 // Queries only read, and say what to do about mistakes.
 func TestQueriesThatAreRefused(t *testing.T) {
 	t.Parallel()
-	s := prepared(t, config(files.Parquet, "auto"), env(t.TempDir(), ""))
+	s := connectortest.Prepared(t, config(files.Parquet, "auto"), connectortest.Env(t.TempDir(), ""))
 	if got := ask(t, s, "SELECT count(*) FROM events"); got != "0" {
 		t.Errorf("%s events of no files", got)
 	}

@@ -1,13 +1,17 @@
 package files_test
 
-import "testing"
+import (
+	"testing"
+
+	"millrace/connector/connectortest"
+)
 
 // BenchmarkWrite writes 20,000 events in one file, into a folder.
 func BenchmarkWrite(b *testing.B) {
 	const rows = 20_000
 	for _, f := range forms {
 		b.Run(f.name, func(b *testing.B) {
-			s := prepared(b, config(f.format, f.compression), env(b.TempDir(), ""))
+			s := connectortest.Prepared(b, config(f.format, f.compression), connectortest.Env(b.TempDir(), ""))
 			claimAt(b, s, 0, -1)
 			w := unit(0, 0, rows, rows)
 			at := int64(0)

@@ -2,24 +2,14 @@ package files_test
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"os"
 	"testing"
 	"time"
 
 	"millrace/connector"
-	"millrace/connector/blob"
 	"millrace/connector/connectortest"
 	"millrace/connector/files"
 	"millrace/internal/testservice"
 )
-
-// env is an environment for a store, with a data folder of its own.
-func env(dir, run string) connector.Env {
-	return connector.Env{Run: run, DataDir: dir, Getenv: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler)}
-}
 
 func open(t testing.TB, c *files.Config, e connector.Env) *files.Store {
 	t.Helper()
@@ -29,9 +19,6 @@ func open(t testing.TB, c *files.Config, e connector.Env) *files.Store {
 	}
 	return s.(*files.Store)
 }
-
-// newRun returns a name that no other test uses.
-func newRun() string { return fmt.Sprintf("t%012x", rand.Uint64()>>16) }
 
 // forms are the kinds of files that there are.
 var forms = []struct{ name, format, compression string }{
@@ -53,7 +40,7 @@ func stores(c *files.Config, change func(t testing.TB, c *files.Config)) connect
 	return func(t testing.TB) func(testing.TB) connector.Store {
 		c := *c
 		change(t, &c)
-		e := env(t.TempDir(), newRun())
+		e := connectortest.Env(t.TempDir(), connectortest.NewRun())
 		return func(t testing.TB) connector.Store { return open(t, &c, e) }
 	}
 }
@@ -74,12 +61,7 @@ func TestFolder(t *testing.T) {
 
 // inAccount puts files into a container of its own.
 func inAccount(t testing.TB, address string, c *files.Config) {
-	c.Storage, c.Container, c.Writers = address, newRun(), 3
-	t.Cleanup(func() {
-		if client, err := blob.ContainerClient(address, c.Container, nil); err == nil {
-			_, _ = client.Delete(context.Background(), nil)
-		}
-	})
+	c.Storage, c.Container, c.Writers = address, connectortest.NewContainer(t, address), 3
 }
 
 func TestStorageAccount(t *testing.T) {
@@ -96,32 +78,21 @@ func TestLinesInStorageAccount(t *testing.T) {
 	for _, compression := range []string{"none", "gzip"} {
 		c := config(files.JSONL, compression)
 		inAccount(t, address, c)
-		e := env(t.TempDir(), "")
-		s := prepared(t, c, e)
+		e := connectortest.Env(t.TempDir(), "")
+		s := connectortest.Prepared(t, c, e)
 		claimAt(t, s, 3, connector.Unknown)
 		write(t, s, unit(3, 0, 2000, 2010))
 		write(t, s, unit(3, 2010, 2500, 2500))
-		other := prepared(t, c, e)
+		other := connectortest.Prepared(t, c, e)
 		claimAt(t, other, 3, 2500)
 		if _, err := s.Write(t.Context(), unit(3, 2500, 2600, 2600)); connector.ActionOf(err) != connector.Fenced || err == nil {
 			t.Errorf("the former owner writes: %v", err)
 		}
-		exact(t, other, map[int32][]span{3: {{0, 2000}, {2010, 2500}}})
+		connectortest.ExactSpans(t, other, map[int32][]connectortest.Span{3: {{From: 0, To: 2000}, {From: 2010, To: 2500}}})
 		for range 2 { // the second one from copies
 			if got := ask(t, other, "SELECT count(DISTINCT eventId) FROM events WHERE partitionId = 3"); got != "2490" {
 				t.Errorf("%s events", got)
 			}
 		}
 	}
-}
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		if err := writeForever(dir, os.Getenv(childFormat)); err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
 }

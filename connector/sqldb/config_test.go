@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"millrace/connector"
+	"millrace/connector/connectortest"
 	"millrace/connector/sqldb"
 	"millrace/internal/testservice"
 	"millrace/record"
@@ -48,7 +49,7 @@ func TestConfigValidate(t *testing.T) {
 		if len(problems) != 1 || !strings.HasPrefix(problems[0].Error(), want) || strings.Contains(problems[0].Error(), "secret") {
 			t.Errorf("problems %v, want one: %s", problems, want)
 		}
-		if _, err := c.Open(t.Context(), env(t.TempDir(), "")); err == nil {
+		if _, err := c.Open(t.Context(), connectortest.Env(t.TempDir(), "")); err == nil {
 			t.Errorf("%s: opened all the same", want)
 		}
 	}
@@ -68,7 +69,7 @@ func TestLayouts(t *testing.T) {
 	} {
 		cfg := sqldb.NewConfig()
 		cfg.URL, cfg.Layout = c.url, c.layout
-		s := open(t, cfg, env(t.TempDir(), ""))
+		s := open(t, cfg, connectortest.Env(t.TempDir(), ""))
 		if got := s.Traits().Layout; got != c.want {
 			t.Errorf("%s with %s: %s, want %s", c.url, c.layout, got, c.want)
 		}
@@ -95,7 +96,7 @@ func TestClearErrors(t *testing.T) {
 	} {
 		cfg := sqldb.NewConfig()
 		cfg.URL = c.url
-		s := open(t, cfg, env(dir, ""))
+		s := open(t, cfg, connectortest.Env(dir, ""))
 		err := s.Prepare(t.Context())
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", name, err)
@@ -104,7 +105,7 @@ func TestClearErrors(t *testing.T) {
 	}
 	cfg := sqldb.NewConfig()
 	cfg.URL = "duckdb:" + other
-	s := open(t, cfg, env(dir, ""))
+	s := open(t, cfg, connectortest.Env(dir, ""))
 	defer s.Close()
 	if _, err := s.Query(t.Context(), "SELECT 1"); err == nil || !strings.Contains(err.Error(), "there is no database") {
 		t.Errorf("a query on nothing: %v", err)
@@ -125,7 +126,7 @@ func TestPostgreSQLClearErrors(t *testing.T) {
 	} {
 		cfg := sqldb.NewConfig()
 		cfg.URL = url
-		s := open(t, cfg, env("", ""))
+		s := open(t, cfg, connectortest.Env("", ""))
 		err := s.Prepare(t.Context())
 		hinted := (*connector.Hinted)(nil)
 		if err == nil || !strings.Contains(err.Error(), want) || !errors.As(err, &hinted) || connector.ActionOf(err) != connector.Fail {
@@ -155,8 +156,8 @@ func testQuery(t *testing.T, s connector.Store, more string) {
 	if _, err := s.Claim(t.Context(), "w", []int32{0}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := numbered(0, 7)
-	if err != nil {
+	r := record.Result{Offset: 7, EnqueuedAt: 8, ProcessedAt: 9}
+	if err := r.Decode([]byte(`{"eventId":"00000000-0000-4000-8000-000000000007","deviceId":"device-0","deviceSequenceNumber":7,"value":7.5,"complexData":{"moreData0":"xxxxxxx"},"createdAt":"2026-01-02T15:04:05.123456Z"}`)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Write(t.Context(), &connector.Write{Results: []record.Result{r}, Advances: []connector.Advance{{From: 0, To: 8}}}); err != nil {

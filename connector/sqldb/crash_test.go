@@ -1,12 +1,9 @@
 package sqldb_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,23 +12,13 @@ import (
 	"time"
 
 	"millrace/connector"
+	"millrace/connector/connectortest"
 	"millrace/connector/sqldb"
 	"millrace/internal/testservice"
-	"millrace/record"
 )
 
-// childDir names the data folder to the child process: this test binary,
-// started again to be killed.
-const childDir = "MILLRACE_TEST_SQLDB_CHILD"
-
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		if err := writeForever(dir); err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
-		}
-		return
-	}
+	connectortest.WriteIfChild(600, embedded)
 	if dir := os.Getenv(memoryDir); dir != "" {
 		if err := exhaustMemory(dir); err != nil {
 			fmt.Println("error:", err)
@@ -42,161 +29,26 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// writeForever writes to the embedded database until it is killed, and says
-// after each write how far it got.
-func writeForever(dir string) error {
-	ctx := context.Background()
+// embedded opens the embedded database that children write.
+func embedded(ctx context.Context, dir, _ string) (connector.Store, error) {
 	c := sqldb.NewConfig()
 	c.Checkpoint = 1 << 20 // so that kills hit checkpoints too
-	s, err := c.Open(ctx, connector.Env{DataDir: dir, Getenv: os.Getenv, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	if err := s.Prepare(ctx); err != nil {
-		return err
-	}
-	positions, err := s.Claim(ctx, "child", []int32{0, 1})
-	if err != nil {
-		return err
-	}
-	fmt.Println("ready")
-	for {
-		w := &connector.Write{}
-		for p := range positions {
-			from := max(positions[p], 0)
-			to := from + 1 + rand.Int64N(3000)
-			for o := from; o < to; o++ {
-				r, err := numbered(p, o)
-				if err != nil {
-					return err
-				}
-				w.Results = append(w.Results, r)
-			}
-			w.Advances = append(w.Advances, connector.Advance{Partition: p, From: from, To: to})
-			positions[p] = to
-		}
-		if _, err := s.Write(ctx, w); err != nil {
-			return err
-		}
-		fmt.Println("written", positions[0], positions[1])
-	}
-}
-
-// numbered makes the result that belongs to a position, always the same one.
-func numbered(p int32, o int64) (record.Result, error) {
-	r := record.Result{Partition: p, Offset: o, EnqueuedAt: o + 1, ProcessedAt: o + 2}
-	raw := fmt.Appendf(nil, `{"eventId":"00000000-0000-4000-%04x-%012x","deviceId":"device-%d","deviceSequenceNumber":%d,"value":%d.5,"complexData":{"moreData0":%q},"createdAt":"2026-01-02T15:04:05.123456Z"}`,
-		0x8000+int(p), o, p, o, o%100, strings.Repeat("x", int(o%300)))
-	return r, r.Decode(raw)
-}
-
-// exact demands that a partition's rows are those below its position, each
-// once and unaltered.
-func exact(t *testing.T, s connector.Store, positions map[int32]int64) {
-	t.Helper()
-	seen := map[int32]map[int64]bool{}
-	err := s.Scan(t.Context(), func(r *record.Stored) error {
-		if seen[r.Partition] == nil {
-			seen[r.Partition] = map[int64]bool{}
-		}
-		want, err := numbered(r.Partition, r.Offset)
-		if err != nil {
-			return err
-		}
-		fp, err := record.Fingerprint(want.Raw)
-		switch {
-		case err != nil:
-			return err
-		case seen[r.Partition][r.Offset]:
-			return fmt.Errorf("partition %d offset %d is there twice", r.Partition, r.Offset)
-		case r.Offset >= positions[r.Partition]:
-			return fmt.Errorf("partition %d offset %d is there, the position is %d", r.Partition, r.Offset, positions[r.Partition])
-		case r.ID != want.ID || r.Fingerprint != fp || r.EnqueuedAt != want.EnqueuedAt || r.ProcessedAt != want.ProcessedAt:
-			return fmt.Errorf("partition %d offset %d is altered: %+v", r.Partition, r.Offset, *r)
-		}
-		seen[r.Partition][r.Offset] = true
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for p, to := range positions {
-		if n := int64(len(seen[p])); n != max(to, 0) {
-			t.Fatalf("partition %d is at %d and has %d rows", p, to, n)
-		}
-	}
-}
-
-// child starts this test binary as a writing process and waits until it has
-// the database open.
-func child(t *testing.T, dir string) (*exec.Cmd, *bufio.Scanner) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() || lines.Text() != "ready" {
-		t.Fatalf("the child says %q", lines.Text())
-	}
-	return cmd, lines
+	return c.Open(ctx, connectortest.Env(dir, ""))
 }
 
 func TestDuckDBKilled(t *testing.T) {
 	t.Parallel()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
-	dir := t.TempDir()
-	for round := range 12 {
-		cmd, lines := child(t, dir)
-		kill := time.AfterFunc(time.Duration(rnd.IntN(600))*time.Millisecond, func() { _ = cmd.Process.Kill() })
-		acknowledged := [2]int64{}
-		for lines.Scan() {
-			if _, err := fmt.Sscanf(lines.Text(), "written %d %d", &acknowledged[0], &acknowledged[1]); err != nil {
-				t.Fatalf("the child says %q", lines.Text())
-			}
-		}
-		kill.Stop()
-		_ = cmd.Wait() // killed
-		s := open(t, sqldb.NewConfig(), env(dir, ""))
-		positions, err := s.Claim(t.Context(), "parent", []int32{0, 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for p, at := range acknowledged {
-			if max(positions[int32(p)], 0) < at { // none yet is 0 too
-				t.Fatalf("round %d: partition %d is at %d, %d was acknowledged", round, p, positions[int32(p)], at)
-			}
-		}
-		exact(t, s, positions)
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	connectortest.RunKilled(t, 12, "", embedded)
 }
 
 func TestDuckDBSecondProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cmd, lines := child(t, dir)
-	go func() {
-		for lines.Scan() {
-		}
-	}()
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}()
-	s := open(t, sqldb.NewConfig(), env(dir, ""))
+	child := connectortest.StartChild(t, dir, "")
+	s := open(t, sqldb.NewConfig(), connectortest.Env(dir, ""))
 	defer s.Close()
 	want := fmt.Sprintf("%s is already open in process %d; several workers need PostgreSQL (SQL_URL)",
-		filepath.Join(dir, sqldb.DefaultFile), cmd.Process.Pid)
+		filepath.Join(dir, sqldb.DefaultFile), child.Pid())
 	_, queryErr := s.Query(t.Context(), "SELECT 1")
 	for _, err := range []error{s.Prepare(t.Context()), queryErr} {
 		if err == nil || err.Error() != want {
@@ -246,7 +98,7 @@ func TestPostgreSQLOutage(t *testing.T) {
 	}
 	c := sqldb.NewConfig()
 	_, c.URL, _ = strings.Cut(strings.TrimSpace(string(text)), "=")
-	s := open(t, c, env("", newRun()))
+	s := open(t, c, connectortest.Env("", connectortest.NewRun()))
 	defer s.Close()
 	if err := s.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
@@ -294,7 +146,7 @@ func TestPostgreSQLOutage(t *testing.T) {
 	if retries == 0 {
 		t.Error("no write noticed an outage")
 	}
-	exact(t, s, positions)
+	connectortest.Exact(t, s, positions)
 	held, err := s.Claim(t.Context(), "after", []int32{0, 1})
 	if err != nil || held[0] != positions[0] || held[1] != positions[1] {
 		t.Errorf("positions %v (%v), want %v", held, err, positions)
@@ -303,14 +155,7 @@ func TestPostgreSQLOutage(t *testing.T) {
 
 // writeThrough writes a stretch, repeating while the store asks for it.
 func writeThrough(ctx context.Context, s connector.Store, p int32, from, to int64, retries *int) error {
-	w := &connector.Write{Advances: []connector.Advance{{Partition: p, From: from, To: to}}}
-	for o := from; o < to; o++ {
-		r, err := numbered(p, o)
-		if err != nil {
-			return err
-		}
-		w.Results = append(w.Results, r)
-	}
+	w := connectortest.Stretch(p, from, to)
 	for {
 		_, err := s.Write(ctx, w)
 		if err == nil || connector.ActionOf(err) != connector.Retry {
@@ -336,26 +181,21 @@ func TestDuckDBDiskFull(t *testing.T) {
 			t.Errorf("umount: %v %s", err, out)
 		}
 	})
-	cmd, lines := child(t, dir)
-	acknowledged, last := [2]int64{}, ""
-	for lines.Scan() {
-		last = lines.Text()
-		_, _ = fmt.Sscanf(last, "written %d %d", &acknowledged[0], &acknowledged[1])
-	}
-	if err := cmd.Wait(); err == nil || !strings.HasPrefix(last, "error: the disk of "+filepath.Join(dir, sqldb.DefaultFile)+" is full: ") {
-		t.Fatalf("the writer ended with %v: %s", err, last)
+	child := connectortest.StartChild(t, dir, "")
+	if err := child.Wait(); err == nil || !strings.HasPrefix(child.Last, "error: the disk of "+filepath.Join(dir, sqldb.DefaultFile)+" is full: ") {
+		t.Fatalf("the writer ended with %v: %s", err, child.Last)
 	}
 	if out, err := exec.Command("mount", "-o", "remount,size=100m", dir).CombinedOutput(); err != nil {
 		t.Fatalf("remount: %v %s", err, out)
 	}
-	s := open(t, sqldb.NewConfig(), env(dir, ""))
+	s := open(t, sqldb.NewConfig(), connectortest.Env(dir, ""))
 	defer s.Close()
 	positions, err := s.Claim(t.Context(), "parent", []int32{0, 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if positions[0] < acknowledged[0] || positions[1] < acknowledged[1] {
-		t.Errorf("positions %v, %v were acknowledged", positions, acknowledged)
+	if said := child.Acknowledged; positions[0] < said[0] || positions[1] < said[1] {
+		t.Errorf("positions %v, %v were acknowledged", positions, said)
 	}
-	exact(t, s, positions)
+	connectortest.Exact(t, s, positions)
 }

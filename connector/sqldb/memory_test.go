@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"millrace/connector"
+	"millrace/connector/connectortest"
 	"millrace/connector/sqldb"
 	"millrace/record"
 )
@@ -26,7 +27,7 @@ func exhaustMemory(dir string) error {
 	c := sqldb.NewConfig()
 	c.MemoryLimit = 64 << 20
 	c.Checkpoint = 1 << 30 // none before the end
-	s, err := c.Open(ctx, env(dir, ""))
+	s, err := c.Open(ctx, connectortest.Env(dir, ""))
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func TestDuckDBMemory(t *testing.T) {
 	}
 	c := sqldb.NewConfig()
 	c.MemoryLimit = 1 << 30
-	s := open(t, c, env(dir, ""))
+	s := open(t, c, connectortest.Env(dir, ""))
 	defer s.Close()
 	positions, err := s.Claim(t.Context(), "parent", []int32{0})
 	if err != nil || positions[0] != stored {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"millrace/connector"
+	"millrace/connector/connectortest"
 	"millrace/internal/testservice"
 )
 
@@ -148,7 +149,7 @@ func TestSQLServerQueriesCannotHarm(t *testing.T) {
 					t.Errorf("%s: %v", text, err)
 				}
 			}
-			exact(t, s, map[int32]int64{0: 10})
+			connectortest.Exact(t, s, map[int32]int64{0: 10})
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"millrace/connector"
+	"millrace/connector/connectortest"
 	"millrace/connector/sqldb"
 	"millrace/connector/sqldb/local"
 	"millrace/record"
@@ -26,20 +27,6 @@ func commits(layout string) *regexp.Regexp {
 		return regexp.MustCompile(`^COMMIT TRANSACTION$`)
 	}
 	return regexp.MustCompile(`(?s)THROW 51726.*COMMIT TRANSACTION`)
-}
-
-// numberedWrite is a write of the positions [from, to) of a partition.
-func numberedWrite(t testing.TB, p int32, from, to int64) *connector.Write {
-	t.Helper()
-	w := &connector.Write{Advances: []connector.Advance{{Partition: p, From: from, To: to}}}
-	for o := from; o < to; o++ {
-		r, err := numbered(p, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Results = append(w.Results, r)
-	}
-	return w
 }
 
 // TestSQLServerFaults: whatever breaks once at whatever moment of a write, the
@@ -68,7 +55,7 @@ func TestSQLServerFaults(t *testing.T) {
 				defer s.Close()
 				filled(t, s, 10)
 				remove := server.Inject(f)
-				w := numberedWrite(t, 0, 10, 60)
+				w := connectortest.Stretch(0, 10, 60)
 				_, err := s.Write(t.Context(), w)
 				var e *connector.Error
 				if !errors.As(err, &e) || e.Action != connector.Retry || strings.Contains(err.Error(), "\n") {
@@ -84,7 +71,7 @@ func TestSQLServerFaults(t *testing.T) {
 				if err != nil || r.Stored != 50 || r.Duplicates != 0 || r.StoredAt == 0 {
 					t.Errorf("again: %+v %v", r, err)
 				}
-				exact(t, s, map[int32]int64{0: 60})
+				connectortest.Exact(t, s, map[int32]int64{0: 60})
 			})
 		}
 	}
@@ -101,13 +88,13 @@ func TestSQLServerErrors(t *testing.T) {
 			defer s.Close()
 			filled(t, s, 10)
 			remove := server.Inject(local.Fault{Match: commits(sqldb.Columnstore), Error: number})
-			_, err := s.Write(t.Context(), numberedWrite(t, 0, 10, 20))
+			_, err := s.Write(t.Context(), connectortest.Stretch(0, 10, 20))
 			var h *connector.Hinted
 			if connector.ActionOf(err) != connector.Fail || !errors.As(err, &h) || !strings.Contains(h.Hint, want) {
 				t.Errorf("got %v", err)
 			}
 			remove()
-			exact(t, s, map[int32]int64{0: 10})
+			connectortest.Exact(t, s, map[int32]int64{0: 10})
 		})
 	}
 }
@@ -118,7 +105,7 @@ func TestSQLServerNoDatabase(t *testing.T) {
 	t.Parallel()
 	server := tdsServer(t)
 	for _, layout := range layouts {
-		s := open(t, serverConfig(strings.Replace(server.Address(), "streaming", "steaming", 1), layout), env("", newRun()))
+		s := open(t, serverConfig(strings.Replace(server.Address(), "streaming", "steaming", 1), layout), connectortest.Env("", connectortest.NewRun()))
 		defer s.Close()
 		_, claim := s.Claim(t.Context(), "w", []int32{0})
 		_, query := s.Query(t.Context(), "SELECT 1")
@@ -187,7 +174,7 @@ func TestSQLServerWorkers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			exact(t, first, positions)
+			connectortest.Exact(t, first, positions)
 		})
 	}
 }
@@ -206,15 +193,9 @@ func writeTwo(ctx context.Context, s connector.Store, worker string, a, b int32,
 	w := &connector.Write{}
 	for _, p := range []int32{a, b} {
 		from := max(positions[p], 0)
-		to := from + 1 + rnd.Int64N(200)
-		for o := from; o < to; o++ {
-			r, err := numbered(p, o)
-			if err != nil {
-				return err
-			}
-			w.Results = append(w.Results, r)
-		}
-		w.Advances = append(w.Advances, connector.Advance{Partition: p, From: from, To: to})
+		u := connectortest.Stretch(p, from, from+1+rnd.Int64N(200))
+		w.Results = append(w.Results, u.Results...)
+		w.Advances = append(w.Advances, u.Advances...)
 	}
 	err := persist(ctx, func() error {
 		_, err := s.Write(ctx, w)
@@ -255,7 +236,7 @@ func TestSQLServerStalled(t *testing.T) {
 			remove := server.Inject(local.Fault{Match: match, Delay: time.Hour})
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			w := numberedWrite(t, 0, 10, 30)
+			w := connectortest.Stretch(0, 10, 30)
 			if _, err := s.Write(ctx, w); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("the write ends with %v", err)
 			}
@@ -263,7 +244,7 @@ func TestSQLServerStalled(t *testing.T) {
 			if _, err := s.Write(t.Context(), w); err != nil {
 				t.Error(err)
 			}
-			exact(t, s, map[int32]int64{0: 30})
+			connectortest.Exact(t, s, map[int32]int64{0: 30})
 		})
 	}
 }
@@ -277,11 +258,11 @@ func TestSQLServerRefusedRows(t *testing.T) {
 			t.Parallel()
 			server := tdsServer(t)
 			c := serverConfig(server.Address(), layout)
-			s := open(t, c, env("", ""))
+			s := open(t, c, connectortest.Env("", ""))
 			defer s.Close()
 			filled(t, s, 10)
 			admin(t, server, "CREATE UNIQUE INDEX once ON events (partitionId, deviceSequenceNumber)")
-			w := numberedWrite(t, 0, 10, 40)
+			w := connectortest.Stretch(0, 10, 40)
 			for _, i := range []int{3, 17} {
 				w.Results[i].Sequence = int64(i) % 10 // is there already
 			}
@@ -326,7 +307,7 @@ func TestSQLServerUpgrade(t *testing.T) {
 				StoredAt datetime2(6) NOT NULL, PartitionId int NOT NULL, LogOffset bigint NOT NULL, site int NULL, PRIMARY KEY (PartitionId, EventId))`,
 				`INSERT INTO events (eventId, deviceId, deviceSequenceNumber, createdAt, storedAt, partitionId, logOffset)
 				 VALUES ('00000000-0000-4000-8000-000000000000', N'device-0', 0, '2026-01-02T15:04:05.123456', '2026-01-02T15:04:06', 0, 0)`)
-			s := open(t, serverConfig(server.Address(), layout), env("", ""))
+			s := open(t, serverConfig(server.Address(), layout), connectortest.Env("", ""))
 			defer s.Close()
 			for range 2 { // the second time there is nothing to do
 				if err := s.Prepare(t.Context()); err != nil {
@@ -337,7 +318,7 @@ func TestSQLServerUpgrade(t *testing.T) {
 				t.Fatal(err)
 			}
 			// The old row is one of them.
-			if r, err := s.Write(t.Context(), numberedWrite(t, 0, 0, 10)); err != nil || r.Stored != 9 || r.Duplicates != 1 {
+			if r, err := s.Write(t.Context(), connectortest.Stretch(0, 0, 10)); err != nil || r.Stored != 9 || r.Duplicates != 1 {
 				t.Errorf("%+v %v", r, err)
 			}
 			n := 0
@@ -361,7 +342,7 @@ func TestSQLServerRefusedTable(t *testing.T) {
 	for _, layout := range layouts {
 		server := tdsServer(t)
 		admin(t, server, "CREATE TABLE events (id int NOT NULL, value nvarchar(10) NULL, createdAt datetime NOT NULL)")
-		s := open(t, serverConfig(server.Address(), layout), env("", ""))
+		s := open(t, serverConfig(server.Address(), layout), connectortest.Env("", ""))
 		defer s.Close()
 		err := s.Prepare(t.Context())
 		var h *connector.Hinted
@@ -403,7 +384,7 @@ func TestSQLServerLogins(t *testing.T) {
 		"no such database": {url: "sqlserver://relay:se%2Fcr%40et%201@" + server.HostPort() + "?database=nowhere", want: "nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, serverConfig(c.url, sqldb.Rowstore), env("", newRun()))
+			s := open(t, serverConfig(c.url, sqldb.Rowstore), connectortest.Env("", connectortest.NewRun()))
 			defer s.Close()
 			err := s.Prepare(t.Context())
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {

@@ -35,7 +35,7 @@ func serverConfig(url, layout string) *sqldb.Config {
 // serverStore makes stores in tables of their own at a server.
 func serverStore(url, layout string) connectortest.StoreFactory {
 	return func(t testing.TB) func(testing.TB) connector.Store {
-		c, e := serverConfig(url, layout), env("", newRun())
+		c, e := serverConfig(url, layout), connectortest.Env("", connectortest.NewRun())
 		t.Cleanup(func() {
 			s := open(t, c, e)
 			if err := s.Drop(context.Background()); err != nil {

@@ -2,10 +2,6 @@ package sqldb_test
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"os"
 	"testing"
 
 	"millrace/connector"
@@ -13,11 +9,6 @@ import (
 	"millrace/connector/sqldb"
 	"millrace/internal/testservice"
 )
-
-// env is an environment for a store, with a data folder of its own.
-func env(dir, run string) connector.Env {
-	return connector.Env{Run: run, DataDir: dir, Getenv: os.Getenv, Log: slog.New(slog.DiscardHandler)}
-}
 
 func open(t testing.TB, c *sqldb.Config, e connector.Env) connector.Store {
 	t.Helper()
@@ -28,18 +19,15 @@ func open(t testing.TB, c *sqldb.Config, e connector.Env) connector.Store {
 	return s
 }
 
-// newRun returns a name that no other test uses.
-func newRun() string { return fmt.Sprintf("t%012x", rand.Uint64()>>16) }
-
 func duckStore(t testing.TB) func(testing.TB) connector.Store {
-	dir, run := t.TempDir(), newRun()
-	return func(t testing.TB) connector.Store { return open(t, sqldb.NewConfig(), env(dir, run)) }
+	dir, run := t.TempDir(), connectortest.NewRun()
+	return func(t testing.TB) connector.Store { return open(t, sqldb.NewConfig(), connectortest.Env(dir, run)) }
 }
 
 func postgresStore(t testing.TB) func(testing.TB) connector.Store {
 	c := sqldb.NewConfig()
 	c.URL = testservice.Postgres(t)
-	e := env(t.TempDir(), newRun())
+	e := connectortest.Env(t.TempDir(), connectortest.NewRun())
 	t.Cleanup(func() {
 		s := open(t, c, e)
 		if err := s.Drop(context.Background()); err != nil {

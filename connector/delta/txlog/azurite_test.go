@@ -1,12 +1,12 @@
 package txlog
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"millrace/connector/blob"
+	"millrace/connector/connectortest"
 	"millrace/internal/testservice"
 )
 
@@ -15,17 +15,11 @@ import (
 func TestLogInAStorageAccount(t *testing.T) {
 	t.Parallel()
 	address := testservice.Azurite(t)
-	container := fmt.Sprintf("txlog-small-%d", time.Now().UnixNano())
-	b, err := blob.Open(t.Context(), address, container, nil)
+	b, err := blob.Open(t.Context(), address, connectortest.NewContainer(t, address), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		b.Close()
-		if c, err := blob.ContainerClient(address, container, nil); err == nil {
-			_, _ = c.Delete(context.Background(), nil)
-		}
-	})
+	t.Cleanup(func() { b.Close() })
 	h := &hooked{Bucket: b}
 	tb := open(t, h, "a table", Options{NoCheckpoints: true})
 	s := created(t, tb, PropLogRetention, "interval 0 days")

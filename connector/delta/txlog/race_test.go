@@ -15,6 +15,7 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/blob"
+	"millrace/connector/connectortest"
 	"millrace/internal/testservice"
 )
 
@@ -88,13 +89,7 @@ func TestProcessesRaceInAFolder(t *testing.T) {
 func TestProcessesRaceInAStorageAccount(t *testing.T) {
 	t.Parallel()
 	address := testservice.Azurite(t)
-	container := fmt.Sprintf("txlog-%d", time.Now().UnixNano())
-	t.Cleanup(func() {
-		if c, err := blob.ContainerClient(address, container, nil); err == nil {
-			_, _ = c.Delete(context.Background(), nil)
-		}
-	})
-	race(t, address, container, 2, 100)
+	race(t, address, connectortest.NewContainer(t, address), 2, 100)
 }
 
 // race lets processes commit to one table, kills them at random moments, starts
