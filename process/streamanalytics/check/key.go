@@ -67,11 +67,13 @@ func (b *binder) keyText(x syntax.Expr) string {
 	case *syntax.IsNull:
 		return fmt.Sprint("isnull ", x.Not, b.key(x.X))
 	case *syntax.Case:
-		text := fmt.Sprint("case ", b.key(x.Operand))
+		var text strings.Builder
+		fmt.Fprint(&text, "case ", b.key(x.Operand))
 		for _, w := range x.Whens {
-			text += fmt.Sprint(" when ", b.key(w.Cond), " ", b.key(w.Then))
+			fmt.Fprint(&text, " when ", b.key(w.Cond), " ", b.key(w.Then))
 		}
-		return text + fmt.Sprint(" else ", b.key(x.Else))
+		fmt.Fprint(&text, " else ", b.key(x.Else))
+		return text.String()
 	case *syntax.Call:
 		if isTimestamp(x) {
 			return "timestamp"
@@ -82,11 +84,11 @@ func (b *binder) keyText(x syntax.Expr) string {
 }
 
 func (b *binder) keysOf(list []syntax.Expr) string {
-	text := ""
+	var text strings.Builder
 	for _, x := range list {
-		text += fmt.Sprint(b.key(x), ",")
+		fmt.Fprint(&text, b.key(x), ",")
 	}
-	return text
+	return text.String()
 }
 
 func foldPath(path []*syntax.Ident) string {
@@ -120,22 +122,23 @@ func (b *binder) pathText(path []*syntax.Ident) string {
 }
 
 func (b *binder) callText(x *syntax.Call) string {
-	text := fmt.Sprint("call ", foldPath(x.Name), " ", x.Distinct, " ", b.keysOf(x.Args))
+	var text strings.Builder
+	fmt.Fprint(&text, "call ", foldPath(x.Name), " ", x.Distinct, " ", b.keysOf(x.Args))
 	order := func(items []*syntax.OrderItem) {
 		for _, item := range items {
-			text += fmt.Sprint(" ", item.Desc, b.key(item.Expr))
+			fmt.Fprint(&text, " ", item.Desc, b.key(item.Expr))
 		}
 	}
 	order(x.WithinGroup)
 	if o := x.Over; o != nil {
-		text += " over " + b.keysOf(o.PartitionBy)
+		fmt.Fprint(&text, " over ", b.keysOf(o.PartitionBy))
 		order(o.OrderBy)
 		if o.Limit != nil {
-			text += fmt.Sprint(" limit ", o.Limit.Unit.Unit, " ", b.key(o.Limit.Value))
+			fmt.Fprint(&text, " limit ", o.Limit.Unit.Unit, " ", b.key(o.Limit.Value))
 		}
-		text += fmt.Sprint(" when ", b.key(o.When))
+		fmt.Fprint(&text, " when ", b.key(o.When))
 	}
-	return text
+	return text.String()
 }
 
 // isTimestamp recognizes System.Timestamp() and its old spelling without

@@ -41,6 +41,7 @@ func TestLargeQueries(t *testing.T) {
 		"BETWEEN inside of BETWEEN":    "SELECT a FROM i WHERE " + deep(90, "CASE WHEN ", "x", " BETWEEN 1 AND 2 THEN 1 END") + " = 1",
 		"calls inside of calls":        "SELECT " + deep(150, "ABS(", "x", ")") + " FROM i",
 		"look-backs inside of others":  "SELECT " + deep(90, "LAG(", "x", ") OVER (LIMIT DURATION(s, 1))") + " FROM i",
+		"branches":                     "SELECT CASE " + many(9000, " ", func(i int) string { return fmt.Sprintf("WHEN %d THEN 1", i) }) + " END AS a, COUNT(*) FROM i GROUP BY k, TumblingWindow(s, 1)",
 		"columns":                      "SELECT " + many(4000, ", ", name) + " FROM i",
 		"too many columns":             "SELECT " + many(20000, ", ", name) + " FROM i",
 		"counts without names":         "SELECT " + many(4000, ", ", func(int) string { return "COUNT(*)" }) + " FROM i GROUP BY TumblingWindow(s, 1)",
