@@ -339,9 +339,12 @@ func (m *matcher) scan(b []byte, done int) (int, bool) {
 			case c == '"':
 				m.quoted, m.last = false, '"'
 			default:
-				if j := bytes.IndexAny(b[i:min(len(b), i+256)], "\"\\\n"); j > 1 {
-					i += j - 1
+				ahead := b[i:min(len(b), i+256)]
+				j := bytes.IndexAny(ahead, "\"\\\n")
+				if j < 0 {
+					j = len(ahead)
 				}
+				i += j - 1
 			}
 			continue
 		}

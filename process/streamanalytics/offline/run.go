@@ -122,8 +122,11 @@ type runner struct {
 	event   exec.Event
 	offsets map[place]int64
 	// named tells which inputs have events that name their partitions.
-	named   map[int]bool
-	rows    []int64
+	named map[int]bool
+	rows  []int64
+	// given is the number of all rows.
+	given   int64
+	ctx     context.Context
 	buf     []byte
 	began   time.Time
 	summary Summary
@@ -148,7 +151,7 @@ func Run(ctx context.Context, q Request) (*Summary, error) {
 	if q.Now == nil {
 		q.Now = time.Now
 	}
-	r := &runner{Request: q, compiled: c, began: q.Now(), offsets: map[place]int64{}, named: map[int]bool{},
+	r := &runner{Request: q, ctx: ctx, compiled: c, began: q.Now(), offsets: map[place]int64{}, named: map[int]bool{},
 		rows: make([]int64, len(c.job.Outputs))}
 	r.summary.Dropped, r.summary.Latest = map[string]int64{}, exec.NoTime
 	if err := r.prepare(ctx); err != nil {
@@ -454,6 +457,15 @@ func (r *runner) onRow(row *exec.Row) error {
 		r.buf = appendEmit(r.buf, row)
 	}
 	r.rows[row.Output]++
+	if r.given++; r.given%1024 == 0 {
+		// One event may give out any number of rows: short hops of a long
+		// window do.
+		if err := r.ctx.Err(); err != nil && !r.following() {
+			r.rowErr = err
+			return err
+		}
+		r.progress(false)
+	}
 	if r.Row == nil {
 		return nil
 	}
@@ -520,14 +532,11 @@ func (r *runner) progress(looking bool) {
 	if r.Progress == nil {
 		return
 	}
-	rows, events := int64(0), int64(0)
-	for _, n := range r.rows {
-		rows += n
-	}
+	events := int64(0)
 	if !looking {
 		events = r.task.Stats().InputEvents
 	}
-	r.Progress(Progress{Events: events, Rows: rows, Looking: looking, Elapsed: r.Now().Sub(r.began)})
+	r.Progress(Progress{Events: events, Rows: r.given, Looking: looking, Elapsed: r.Now().Sub(r.began)})
 }
 
 // finish makes the summary.
