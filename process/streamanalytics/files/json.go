@@ -180,6 +180,7 @@ func (r *jsonReader) length(first byte) (int, error) {
 		if !ok {
 			// The text ends inside of the record. Its first line is given up,
 			// and what follows is looked at afresh.
+			b = r.buf[r.pos:] // it may have moved
 			if n := bytes.IndexByte(b, '\n'); n > 0 {
 				return n, nil
 			}

@@ -301,7 +301,7 @@ func TestParse(t *testing.T) {
 // Whatever a file holds: no panic, no endless loop, and no byte of an object's
 // text is lost or changed.
 func FuzzReaders(f *testing.F) {
-	for _, s := range []string{"{\"a\":1}\n{\"a\":2}", "{}}\n{", `[{"a":1},[2],"x"]`, "x,y\n1,\"2\n3\"", "{\"a\":\"\n{", "[{]}", "\xef\xbb\xbf{}", "Obj\x01\x04", "PAR1"} {
+	for _, s := range []string{"{\"a\":1}\n{\"a\":2}", "{}}\n{", " {0\n", `[{"a":1},[2],"x"]`, "x,y\n1,\"2\n3\"", "{\"a\":\"\n{", "[{]}", "\xef\xbb\xbf{}", "Obj\x01\x04", "PAR1"} {
 		f.Add([]byte(s), uint8(0))
 		f.Add([]byte(s), uint8(1))
 	}
