@@ -189,40 +189,30 @@ func (q *query) end() error {
 	return errors.Join(errs...)
 }
 
+// advice is what to do about queries that fail.
+var advice = duckread.Advice{Doing: "asking the archive",
+	Memory: "raise memoryLimit of the archive, choose fewer columns, or add LIMIT",
+	Disk:   "free some space, or choose less of the archive: archive('2026/11/22/*')",
+	Names:  "there are the views events and unique_events, and archive('2026/11/22/*'); DESCRIBE events shows the columns",
+	More:   unquoted}
+
+// unquoted is the hint for the column that has the name of a keyword.
+func unquoted(message string) string {
+	if strings.Contains(message, "parser error") && strings.Contains(message, "offset") {
+		return `OFFSET is a word of SQL: write the column as "Offset"`
+	}
+	return ""
+}
+
 // explain makes an error of a query one that says what to do.
 func (q *query) explain(err error) error {
-	const doing = "asking the archive"
 	q.mu.Lock()
 	if q.failed != nil && !errors.Is(err, context.Canceled) {
 		err = q.failed
 	}
 	q.mu.Unlock()
-	message := strings.ToLower(err.Error())
-	says := func(parts ...string) bool {
-		for _, p := range parts {
-			if !strings.Contains(message, p) {
-				return false
-			}
-		}
-		return true
+	if duckread.OutOfMemory(err) {
+		err = fmt.Errorf("%w: %w", errMemory, err)
 	}
-	hint := ""
-	switch {
-	case errors.Is(err, duckread.ErrOnlyReads):
-		return err
-	case says("out of memory"):
-		hint, err = "raise memoryLimit of the archive, choose fewer columns, or add LIMIT", fmt.Errorf("%w: %w", errMemory, err)
-	case says("no space left"):
-		hint = "free some space, or choose less of the archive: archive('2026/11/22/*')"
-	case says("parser error", "offset"):
-		hint = `OFFSET is a word of SQL: write the column as "Offset"`
-	case says("binder error"), says("catalog error"):
-		hint = "there are the views events and unique_events, and archive('2026/11/22/*'); DESCRIBE events shows the columns"
-	case says("parser error"):
-		hint = "a query is one SELECT in DuckDB's SQL"
-	}
-	if hint == "" {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	return &connector.Hinted{Hint: hint, Err: fmt.Errorf("%s: %w", doing, err)}
+	return advice.Explain(err)
 }

@@ -46,7 +46,7 @@ func (t *Table) QueryAt(ctx context.Context, text, at string) (connector.Rows, e
 		return nil, fmt.Errorf("asking %s: %w", t.Describe(), err)
 	}
 	limits := duckread.Limits{Memory: t.cfg.MemoryLimit, Threads: t.cfg.Threads, Folder: t.env.DataDir}
-	return filequery.Ask(ctx, filequery.Options{Limits: limits, Explain: explain}, events, text)
+	return filequery.Ask(ctx, filequery.Options{Limits: limits, Explain: advice.Explain}, events, text)
 }
 
 // BadTimeError says that a text is neither a version nor a time.

@@ -29,7 +29,7 @@ func (s *Store) Query(ctx context.Context, text string) (connector.Rows, error) 
 		}
 	}
 	limits := duckread.Limits{Memory: s.cfg.MemoryLimit, Threads: s.cfg.Threads, Folder: s.env.DataDir}
-	return filequery.Ask(ctx, filequery.Options{Limits: limits, Explain: explain}, view(paths[suffixParquet], append(paths[suffixJSONL], paths[suffixGzip]...)), text)
+	return filequery.Ask(ctx, filequery.Options{Limits: limits, Explain: advice.Explain}, view(paths[suffixParquet], append(paths[suffixJSONL], paths[suffixGzip]...)), text)
 }
 
 // local are the files of one kind as files of this machine.
@@ -105,22 +105,8 @@ func view(parquet, lines []string) string {
 	return text
 }
 
-// explain makes an error of a query one that says what to do.
-func explain(err error) error {
-	hint := ""
-	switch message := strings.ToLower(err.Error()); {
-	case strings.Contains(message, "out of memory"):
-		hint = "raise serve.memoryLimit, choose fewer columns, or add LIMIT"
-	case strings.Contains(message, "no space left"):
-		hint = "free some space in the data folder"
-	case strings.Contains(message, "binder error"), strings.Contains(message, "catalog error"):
-		hint = "the files are the view events; DESCRIBE events shows its columns"
-	case strings.Contains(message, "parser error"):
-		hint = "a query is one SELECT in DuckDB's SQL"
-	}
-	err = fmt.Errorf("asking the files: %w", err)
-	if hint == "" {
-		return err
-	}
-	return &connector.Hinted{Hint: hint, Err: err}
-}
+// advice is what to do about queries that fail.
+var advice = duckread.Advice{Doing: "asking the files",
+	Memory: "raise serve.memoryLimit, choose fewer columns, or add LIMIT",
+	Disk:   "free some space in the data folder",
+	Names:  "the files are the view events; DESCRIBE events shows its columns"}

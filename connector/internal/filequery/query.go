@@ -30,10 +30,7 @@ func Ask(ctx context.Context, o Options, view, text string) (connector.Rows, err
 	}
 	rows, err := run(ctx, s, o, view, text)
 	if err != nil {
-		if !errors.Is(err, duckread.ErrOnlyReads) {
-			err = o.Explain(err)
-		}
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(o.Explain(err), s.Close())
 	}
 	return rows, nil
 }
