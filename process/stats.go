@@ -13,6 +13,9 @@ type Stats struct {
 	inputs, inputBytes, results, duplicates, dead, written, replayed atomic.Int64
 	watermark                                                        atomic.Int64
 
+	// Delay is that of the watermarks of tasks that have one.
+	Delay Delay
+
 	mu        sync.Mutex
 	positions map[int32]int64
 	settled   map[int32]bool

@@ -15,6 +15,7 @@ import (
 	kafkalocal "millrace/connector/kafka/local"
 	"millrace/internal/metrics"
 	"millrace/internal/solution"
+	"millrace/process"
 	"millrace/serve"
 	"millrace/simulate"
 	"millrace/ui/cli"
@@ -193,7 +194,7 @@ func (s *session) verify(ctx context.Context) (*verify.Verdict, error) {
 	last := time.Now()
 	in := verify.Input{Ledgers: []verify.LedgerSource{verify.LedgerDir(s.dir.file("ledger"))},
 		Scan: s.services.store.Scan, DeadLetters: s.services.dead.Scan,
-		Interval: cfg.Interval.D(), Warmup: cfg.Warmup.D(), Tail: cfg.Tail.D(),
+		Interval: cfg.Interval.D(), Warmup: cfg.Warmup.D(), Tail: cfg.Tail.D(), Aggregate: cfg.Aggregate,
 		Progress: func(_ string, done, _ int64) {
 			s.gather.verified.Store(done)
 			if time.Since(last) >= time.Second {
@@ -221,6 +222,11 @@ func commitLag(s *serve.Stats) verify.Percentiles {
 	at := func(q float64) time.Duration { return micros(float64(lag.Quantile(q))) }
 	return verify.Percentiles{Count: c.Stored, Mean: micros(lag.Mean()), P50: at(50), P95: at(95), P99: at(99), P999: at(99.9),
 		Max: micros(float64(lag.Max()))}
+}
+
+func watermarkDelay(s *process.Stats) verify.Percentiles {
+	n, mean, q, longest := s.Delay.Quantiles(50, 95, 99, 99.9)
+	return verify.Percentiles{Count: n, Mean: mean, P50: q[0], P95: q[1], P99: q[2], P999: q[3], Max: longest}
 }
 
 // outcome is a report for the command line.

@@ -43,7 +43,21 @@ type worker struct {
 	served    *serve.Stats
 	snapshots *process.Snapshots
 	backlog   *ingest.Backlog
+	// partitions are those of the log, settling how long after the last event
+	// results may still follow from time: 0 if none do.
+	partitions int
+	settling   time.Duration
 }
+
+// settler is an engine whose results can follow from time passing.
+type settler interface {
+	// Settling is how long after the last event the last result may come.
+	Settling() time.Duration
+}
+
+// settlingSlack is added to an engine's time: that it is told the time once a
+// second, and that this takes its time on a busy machine.
+const settlingSlack = 5 * time.Second
 
 // captureKind is the kind of process in which the log's service itself writes
 // the store.
@@ -78,8 +92,15 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	traits := s.store.Traits()
 	opts := process.Options{KeepsPositions: traits.Kind != connector.Idempotent, Lanes: traits.Writers,
 		MaxRows: traits.MaxRows, Linger: traits.Linger, Snapshots: w.snapshots, Log: q.Log}
+	if e, ok := engine.(settler); ok && e.Settling() > 0 {
+		w.partitions, w.settling = s.partitions, e.Settling()+settlingSlack
+	}
 	if !traits.Timed {
 		opts.TickEvery = -1
+		if w.settling > 0 {
+			q.Log.Warn("the last results wait for later events: the store cannot tell apart what follows from time passing", "store", s.store.Describe())
+			w.settling = 0
+		}
 	}
 	w.reader = &ingest.Reader{Log: s.log, Group: w.group, Logger: q.Log,
 		NewSession: func(src connector.Source) ingest.Session {
@@ -111,14 +132,18 @@ func (w *worker) ready(ctx context.Context, partitions int) {
 }
 
 // drained waits until everything in the log is stored, by this worker or by
-// others of its group.
+// others of its group, and until nothing more follows from it: until the tasks
+// say so, if all of them are here, else as long as that may take.
 func (w *worker) drained(ctx context.Context) error {
+	var stored time.Time // since when all is
 	for {
 		behind, _, err := w.behind(ctx)
 		switch {
 		case err != nil && !away(err):
 			return err
-		case err == nil && behind == 0:
+		case err != nil || behind > 0:
+			stored = time.Time{}
+		case w.settled(&stored):
 			return nil
 		}
 		select {
@@ -127,6 +152,18 @@ func (w *worker) drained(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// settled tells whether nothing more can follow from what is stored. since is
+// when that was first asked of it.
+func (w *worker) settled(since *time.Time) bool {
+	if w.settling == 0 {
+		return true
+	}
+	if since.IsZero() {
+		*since = time.Now()
+	}
+	return w.processed.Settled() == w.partitions || time.Since(*since) > w.settling
 }
 
 // away tells errors that pass: the producer and the group wait for a log that
@@ -181,6 +218,7 @@ func (w *worker) measured(m *verify.Measured) {
 	throttled, _ := w.usage(&c)
 	m.Throttled, m.Retries = m.Throttled+throttled, c.Retries
 	m.Commit = commitLag(w.served)
+	m.Watermark = watermarkDelay(w.processed)
 }
 
 // usage is what the store has refused and charged: as its service meters it,

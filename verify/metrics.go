@@ -93,6 +93,9 @@ type Measured struct {
 	// Commit is how long after their storedAt rows were committed; Count 0
 	// if not measured.
 	Commit Percentiles
+	// Watermark is how far the engine's watermarks were behind the clock;
+	// Count 0 if it has none.
+	Watermark Percentiles
 }
 
 // metric is a figure that thresholds may name.
@@ -208,6 +211,7 @@ var metrics = func() []metric {
 	all = append(all, percentiles("ingest", "enqueuedAt - createdAt", func(v *Verdict, _ *Measured) Percentiles { return v.Latency.Ingest })...)
 	all = append(all, percentiles("process", "processedAt - enqueuedAt", func(v *Verdict, _ *Measured) Percentiles { return v.Latency.Process })...)
 	all = append(all, percentiles("serve", "storedAt - processedAt", func(v *Verdict, _ *Measured) Percentiles { return v.Latency.Serve })...)
+	all = append(all, percentiles("watermark", "how far behind the clock the engine's watermarks were", func(_ *Verdict, m *Measured) Percentiles { return m.Watermark })...)
 	return append(all, percentiles("commit", "time from storedAt until the commit was answered", func(_ *Verdict, m *Measured) Percentiles { return m.Commit })...)
 }()
 

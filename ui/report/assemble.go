@@ -128,6 +128,10 @@ func (r *Report) resources(run Run) {
 		p := milliseconds(m.Commit)
 		r.LatencyMs.Commit = &p
 	}
+	if m.Watermark.Count > 0 {
+		p := milliseconds(m.Watermark)
+		r.LatencyMs.Watermark = &p
+	}
 	if n := len(run.Samples); n > 0 {
 		r.served(&run.Samples[n-1])
 	}

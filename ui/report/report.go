@@ -208,13 +208,15 @@ type Interval struct {
 }
 
 // Latency in milliseconds; see verify.Latency. Commit is how long after its
-// storedAt a row was committed, which no row can say of itself.
+// storedAt a row was committed, which no row can say of itself; Watermark how far
+// the engine's watermarks were behind the clock, for engines that have some.
 type Latency struct {
 	EndToEnd  Percentiles  `json:"endToEnd"`
 	Ingest    Percentiles  `json:"ingest"`
 	Process   Percentiles  `json:"process"`
 	Serve     Percentiles  `json:"serve"`
 	Commit    *Percentiles `json:"commit,omitempty"`
+	Watermark *Percentiles `json:"watermark,omitempty"`
 	Backwards int64        `json:"backwards"`
 }
 

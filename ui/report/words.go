@@ -346,6 +346,9 @@ func latencies(r *Report) []latencyRow {
 	if c := r.LatencyMs.Commit; c != nil {
 		rows = append(rows, latencyRow{"commit", "stored to committed", *c})
 	}
+	if w := r.LatencyMs.Watermark; w != nil {
+		rows = append(rows, latencyRow{"watermark", "clock ahead of it", *w})
+	}
 	return rows
 }
 
