@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -219,12 +220,14 @@ func writeExcerpt(w io.Writer, excerpt string) {
 // mistaken prints the mistakes in err, if it is about any, and makes a usage
 // error of it.
 func (a *app) mistaken(err error) error {
-	switch e := err.(type) {
-	case *QueryMistakes:
-		showMistakes(a.Stderr, e)
-		return &UsageError{Err: e}
-	case *QueryFailure:
-		writeExcerpt(a.Stderr, e.Excerpt)
+	var wrong *QueryMistakes
+	if errors.As(err, &wrong) {
+		showMistakes(a.Stderr, wrong)
+		return &UsageError{Err: wrong}
+	}
+	var failed *QueryFailure
+	if errors.As(err, &failed) {
+		writeExcerpt(a.Stderr, failed.Excerpt)
 	}
 	return err
 }
@@ -281,7 +284,8 @@ func (a *app) queriesCheck() *cobra.Command {
 // checkOne checks a query, says what is wrong, and returns how much that is.
 func (a *app) checkOne(ctx context.Context, tools Queries, q QueryText, asJSON bool) (int, error) {
 	err := tools.Check(ctx, q)
-	wrong, ok := err.(*QueryMistakes)
+	var wrong *QueryMistakes
+	ok := errors.As(err, &wrong)
 	if err != nil && !ok {
 		return 0, err
 	}
