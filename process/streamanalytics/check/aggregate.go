@@ -14,18 +14,18 @@ import (
 // aggregate binds an aggregate over the groups of a GROUP BY: a built-in one
 // by its name, or a user's.
 func (b *binder) aggregate(x *syntax.Call, user string, name *syntax.Ident) plan.Expr {
-	called := x.FullName()
+	spelled := called(x)
 	switch {
 	case b.match != nil:
 		return b.match.aggregate(b, x, user, name)
 	case b.inside != "":
-		return b.bad(x, "compute the inner one in a step of a WITH", "the aggregate %s cannot stand inside of %s", called, b.inside)
+		return b.bad(x, "compute the inner one in a step of a WITH", "the aggregate %s cannot stand inside of %s", spelled, b.inside)
 	case b.clause == "WHERE":
-		return b.bad(x, "use HAVING, or a step of a WITH", "the aggregate %s cannot stand in WHERE, which sees single events", called)
+		return b.bad(x, "use HAVING, or a step of a WITH", "the aggregate %s cannot stand in WHERE, which sees single events", spelled)
 	case b.clause != "SELECT" && b.clause != "HAVING":
-		return b.bad(x, "compute it in a step of a WITH", "the aggregate %s cannot stand in %s", called, b.clause)
+		return b.bad(x, "compute it in a step of a WITH", "the aggregate %s cannot stand in %s", spelled, b.clause)
 	case b.group == nil:
-		return b.bad(x, "add GROUP BY with a window, or write OVER (LIMIT DURATION(...))", "the aggregate %s needs a window", called)
+		return b.bad(x, "add GROUP BY with a window, or write OVER (LIMIT DURATION(...))", "the aggregate %s needs a window", spelled)
 	case x.Over != nil && (x.Over.When != nil || x.Over.PartitionBy != nil):
 		return b.bad(x.Over, "add LIMIT DURATION(unit, n), or leave it out and use GROUP BY", "an aggregate with PARTITION BY or WHEN needs LIMIT DURATION")
 	}
@@ -33,7 +33,7 @@ func (b *binder) aggregate(x *syntax.Call, user string, name *syntax.Ident) plan
 	if slot, ok := b.group.calls[key]; ok {
 		return slot
 	}
-	inner := &binder{c: b.c, sel: b.sel, scope: b.scope, clause: b.clause, inside: called}
+	inner := &binder{c: b.c, sel: b.sel, scope: b.scope, clause: b.clause, inside: spelled}
 	call := inner.aggregateCall(x, user, name)
 	b.grow(x, inner.cost)
 	if call == nil {

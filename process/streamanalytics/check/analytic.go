@@ -25,7 +25,7 @@ func (b *binder) analyticValue(x *syntax.Call, s analyticSlot) plan.Expr {
 	case s.slot == nil:
 		return &plan.Const{}
 	case b.group != nil:
-		return b.bad(x, "compute it in a step of a WITH, or add it to GROUP BY", "%s sees single events, before GROUP BY: it is neither grouped nor inside of an aggregate", x.FullName())
+		return b.bad(x, "compute it in a step of a WITH, or add it to GROUP BY", "%s sees single events, before GROUP BY: it is neither grouped nor inside of an aggregate", called(x))
 	case s.entry == nil:
 		return s.slot
 	case b.only != nil && b.only != s.entry:
@@ -251,7 +251,7 @@ func (b *binder) arity(x *syntax.Call, low, high int) bool {
 		if low != high {
 			takes = fmt.Sprintf("%d to %d", low, high)
 		}
-		b.bad(x, "", "%s takes %s arguments, not %d", x.FullName(), takes, n)
+		b.bad(x, "", "%s takes %s arguments, not %d", called(x), takes, n)
 		return false
 	}
 	return true
@@ -309,20 +309,20 @@ func (b *binder) anomaly(x *syntax.Call, call *plan.AnalyticCall, upper string) 
 	}
 	call.Args = b.exprs(x.Args)
 	if k := b.c.kindOf(call.Args[0]); k != value.Null && k != value.BigInt && k != value.Float {
-		b.bad(x.Args[0], "write CAST(x AS float)", "%s watches a number, not %s", x.FullName(), k)
+		b.bad(x.Args[0], "write CAST(x AS float)", "%s watches a number, not %s", called(x), k)
 	}
 	confidence, ok := number(call.Args[1])
 	if !ok || confidence < 1 || confidence > 100 {
-		b.bad(x.Args[1], "", "the confidence of %s is a constant from 1 to 100", x.FullName())
+		b.bad(x.Args[1], "", "the confidence of %s is a constant from 1 to 100", called(x))
 	}
 	history, ok := number(call.Args[2])
 	if !ok || history < 1 || history != float64(int64(history)) || history > 1<<20 {
-		b.bad(x.Args[2], "", "the history of %s is a constant number of events of 1 or more", x.FullName())
+		b.bad(x.Args[2], "", "the history of %s is a constant number of events of 1 or more", called(x))
 	}
 	if want == 4 {
 		k, ok := call.Args[3].(*plan.Const)
 		if !ok || k.Value.Kind() != value.String || !containsFold(modes, k.Value.Str()) {
-			b.bad(x.Args[3], "write 'spikes', 'dips' or 'spikesanddips'", "the mode of %s is one of three words", x.FullName())
+			b.bad(x.Args[3], "write 'spikes', 'dips' or 'spikesanddips'", "the mode of %s is one of three words", called(x))
 		}
 	}
 }
@@ -343,7 +343,7 @@ func number(x plan.Expr) (float64, bool) {
 func (b *binder) running(x *syntax.Call, call *plan.AnalyticCall) {
 	call.Kind = plan.Running
 	before := b.inside
-	b.inside = x.FullName()
+	b.inside = called(x)
 	if len(x.Name) == 2 {
 		call.Aggregate = b.aggregateCall(x, x.Name[1].Name, nil)
 	} else {
@@ -357,7 +357,7 @@ func (b *binder) analyticOver(x *syntax.Call, call *plan.AnalyticCall, upper str
 	limited := call.Kind != plan.IsFirst
 	if x.Over == nil {
 		if limited {
-			b.bad(x, "write "+upper+"(...) OVER (LIMIT DURATION(minute, 5))", "%s needs OVER with LIMIT DURATION", x.FullName())
+			b.bad(x, "write "+upper+"(...) OVER (LIMIT DURATION(minute, 5))", "%s needs OVER with LIMIT DURATION", called(x))
 		}
 		return
 	}
@@ -371,7 +371,7 @@ func (b *binder) analyticOver(x *syntax.Call, call *plan.AnalyticCall, upper str
 		}
 	}
 	if len(o.OrderBy) > 0 && call.Kind != plan.Running {
-		b.bad(o.OrderBy[0], "leave ORDER BY out", "%s looks at events in the order of their time", x.FullName())
+		b.bad(o.OrderBy[0], "leave ORDER BY out", "%s looks at events in the order of their time", called(x))
 	}
 	switch {
 	case o.Limit != nil && !limited:
@@ -379,7 +379,7 @@ func (b *binder) analyticOver(x *syntax.Call, call *plan.AnalyticCall, upper str
 	case o.Limit != nil:
 		call.Limit = b.length(o.Limit, "LIMIT DURATION", 7*value.TicksPerDay)
 	case limited:
-		b.bad(o, "add LIMIT DURATION(unit, n)", "%s needs LIMIT DURATION inside of OVER", x.FullName())
+		b.bad(o, "add LIMIT DURATION(unit, n)", "%s needs LIMIT DURATION inside of OVER", called(x))
 	}
 	if o.When != nil {
 		call.When = b.cond(o.When)

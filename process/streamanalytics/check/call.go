@@ -30,11 +30,19 @@ func (b *binder) call(x *syntax.Call) plan.Expr {
 	return b.builtIn(x, x.Name[0])
 }
 
+// called is the name of a call as spelled, cut where nobody reads it.
+func called(x *syntax.Call) string {
+	if len(x.Name) > 4 {
+		return (&syntax.Call{Name: x.Name[:4]}).FullName() + "..."
+	}
+	return x.FullName()
+}
+
 // prefixed binds udf.f(), uda.f() and what carries another prefix.
 func (b *binder) prefixed(x *syntax.Call) plan.Expr {
 	prefix, name := fold(x.Name[0].Name), x.Name[len(x.Name)-1]
 	if len(x.Name) > 2 {
-		return b.bad(x, "", "there is no function %s", quote(x.FullName()))
+		return b.bad(x, "", "there is no function %s", quote(called(x)))
 	}
 	strict := b.c.o.Level == value.Level12
 	known := isBuiltIn(name.Name)
@@ -367,7 +375,9 @@ func (b *binder) misplacedAnalytic(x *syntax.Call, upper string) plan.Expr {
 // notGrouped binds a column over the rows of an Aggregate: a member of a key,
 // or an error.
 func (b *binder) notGrouped(x *syntax.Column) plan.Expr {
-	for n := len(x.Path) - 1; n > 0; n-- {
+	// No key is a longer path than that.
+	const longest = 32
+	for n := min(len(x.Path)-1, longest); n > 0; n-- {
 		if slot := b.group.slot(b, &syntax.Column{Span: x.Span, Path: x.Path[:n]}); slot != nil {
 			y := slot
 			for _, name := range x.Path[n:] {

@@ -63,6 +63,7 @@ type checker struct {
 	order    []*plan.Input
 	sources  map[string]*sourceRows
 	outputs  []*plan.Output
+	byOutput map[string]*plan.Output
 	sinks    []*plan.Sink
 	// kinds are the slots whose values all have one kind (or are NULL).
 	kinds map[*plan.Slot]value.Kind
@@ -100,7 +101,7 @@ func Check(script *syntax.Script, o Options) (*plan.Job, []syntax.Diagnostic) {
 	c := &checker{
 		o: o, seen: map[string]bool{}, steps: map[string]*step{}, later: map[string]*syntax.Ident{},
 		declared: map[string]*syntax.CreateTable{}, inputs: map[string]*plan.Input{},
-		sources: map[string]*sourceRows{}, kinds: map[*plan.Slot]value.Kind{}, interned: map[string]int{}, moved: map[*plan.Slot]*plan.Slot{},
+		sources: map[string]*sourceRows{}, kinds: map[*plan.Slot]value.Kind{}, interned: map[string]int{}, byOutput: map[string]*plan.Output{}, moved: map[*plan.Slot]*plan.Slot{},
 	}
 	c.script(script)
 	var job *plan.Job
@@ -200,12 +201,13 @@ func (c *checker) statement(s *syntax.QueryStatement) {
 	if rows == nil {
 		return
 	}
-	at := slices.IndexFunc(c.outputs, func(o *plan.Output) bool { return fold(o.Name) == fold(name) })
-	if at < 0 {
-		at = len(c.outputs)
-		c.outputs = append(c.outputs, &plan.Output{Name: name})
+	output, ok := c.byOutput[fold(name)]
+	if !ok {
+		output = &plan.Output{Name: name}
+		c.byOutput[fold(name)] = output
+		c.outputs = append(c.outputs, output)
 	}
-	sink := &plan.Sink{Common: plan.Common{Inputs: []plan.Node{rows.node()}}, Output: c.outputs[at]}
+	sink := &plan.Sink{Common: plan.Common{Inputs: []plan.Node{rows.node()}}, Output: output}
 	c.sinks = append(c.sinks, sink)
 	c.addRows(sink, rows, s.Pos(), func() {
 		sink.Width = rows.node().Head().Width

@@ -90,15 +90,15 @@ func (sel *selection) apply(s *syntax.Apply, left plan.Node, entries []*entry, e
 	c := sel.c
 	elements := isName(s.Call.Name[0], "GetArrayElements")
 	if len(s.Call.Name) > 1 || !elements && !isName(s.Call.Name[0], "GetRecordProperties") {
-		hint := near(s.Call.FullName(), []string{"GetArrayElements", "GetRecordProperties"})
+		hint := near(called(s.Call), []string{"GetArrayElements", "GetRecordProperties"})
 		if hint == "" {
 			hint = "there are GetArrayElements and GetRecordProperties"
 		}
-		c.report(s.Call, hint, "APPLY does not take %s", quote(s.Call.FullName()))
+		c.report(s.Call, hint, "APPLY does not take %s", quote(called(s.Call)))
 		return nil
 	}
 	if len(s.Call.Args) != 1 {
-		c.report(s.Call, "", "%s takes 1 argument, not %d", s.Call.FullName(), len(s.Call.Args))
+		c.report(s.Call, "", "%s takes 1 argument, not %d", called(s.Call), len(s.Call.Args))
 		return nil
 	}
 	b := sel.within("APPLY", entries)
@@ -108,7 +108,7 @@ func (sel *selection) apply(s *syntax.Apply, left plan.Node, entries []*entry, e
 		want = value.Array
 	}
 	if k := c.kindOf(over); k != value.Null && k != want {
-		c.report(s.Call.Args[0], "", "%s takes %s, not %s", s.Call.FullName(), want, k)
+		c.report(s.Call.Args[0], "", "%s takes %s, not %s", called(s.Call), want, k)
 	}
 	node := &plan.Apply{Common: plan.Common{Inputs: []plan.Node{left}}, Outer: s.Outer, Elements: elements, Over: over}
 	rows := e.rows.(*fixedRows)

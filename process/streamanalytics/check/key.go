@@ -92,11 +92,11 @@ func (b *binder) keysOf(list []syntax.Expr) string {
 }
 
 func foldPath(path []*syntax.Ident) string {
-	text := ""
+	var text strings.Builder
 	for _, p := range path {
-		text += "." + strings.ReplaceAll(fold(p.Name), ".", "..")
+		text.WriteString("." + strings.ReplaceAll(fold(p.Name), ".", ".."))
 	}
-	return text
+	return text.String()
 }
 
 // pathText names the entry that a path belongs to, so that a and t.a are the

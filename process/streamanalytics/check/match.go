@@ -76,7 +76,7 @@ func (m *matchScope) split(b *binder, x *syntax.Column) (symbol int, path []*syn
 // aggregate binds an aggregate, LAST or FIRST over the rows of one symbol.
 func (m *matchScope) aggregate(b *binder, x *syntax.Call, user string, name *syntax.Ident) plan.Expr {
 	if b.inside != "" {
-		return b.bad(x, "", "the aggregate %s cannot stand inside of %s", x.FullName(), b.inside)
+		return b.bad(x, "", "the aggregate %s cannot stand inside of %s", called(x), b.inside)
 	}
 	symbol, ok := m.one(b, x, x.Args)
 	if !ok {
@@ -84,7 +84,7 @@ func (m *matchScope) aggregate(b *binder, x *syntax.Call, user string, name *syn
 	}
 	inner := *m.bare
 	inner.match = &matchScope{symbols: m.symbols, entry: m.entry, current: symbol, later: m.later, bare: nil}
-	inner.inside = x.FullName()
+	inner.inside = called(x)
 	call := inner.aggregateCall(x, user, name)
 	if call == nil {
 		return &plan.Const{}
@@ -95,7 +95,7 @@ func (m *matchScope) aggregate(b *binder, x *syntax.Call, user string, name *syn
 // firstOrLast binds FIRST(symbol.x) and LAST(symbol.x).
 func (m *matchScope) firstOrLast(b *binder, x *syntax.Call, first bool) plan.Expr {
 	if len(x.Args) != 1 || x.Over != nil {
-		return b.bad(x, "write "+x.FullName()+"(symbol.column)", "in MATCH_RECOGNIZE %s takes one argument", x.FullName())
+		return b.bad(x, "write "+called(x)+"(symbol.column)", "in MATCH_RECOGNIZE %s takes one argument", called(x))
 	}
 	symbol, ok := m.one(b, x, x.Args)
 	if !ok {
@@ -103,7 +103,7 @@ func (m *matchScope) firstOrLast(b *binder, x *syntax.Call, first bool) plan.Exp
 	}
 	inner := *m.bare
 	inner.match = &matchScope{symbols: m.symbols, entry: m.entry, current: symbol, later: m.later, bare: nil}
-	inner.inside = x.FullName()
+	inner.inside = called(x)
 	return &plan.SymbolValue{Symbol: symbol, First: first, X: inner.expr(x.Args[0])}
 }
 
@@ -307,7 +307,7 @@ func (b *binder) matchCall(x *syntax.Call) plan.Expr {
 	switch strings.ToUpper(x.Name[0].Name) {
 	case "FIRST", "LAST":
 		if b.match.bare == nil {
-			return b.bad(x, "", "%s cannot stand inside of %s", x.FullName(), b.inside)
+			return b.bad(x, "", "%s cannot stand inside of %s", called(x), b.inside)
 		}
 		return b.match.firstOrLast(b, x, strings.EqualFold(x.Name[0].Name, "FIRST"))
 	case "CLASSIFIER":
@@ -320,7 +320,7 @@ func (b *binder) matchCall(x *syntax.Call) plan.Expr {
 		return b.match.classifier()
 	case "PREV", "NEXT", "MATCH_NUMBER":
 		if _, ok := function.Lookup(x.Name[0].Name); !ok {
-			return b.bad(x, "use FIRST, LAST or an aggregate of a symbol", "there is no function %s in this language", x.FullName())
+			return b.bad(x, "use FIRST, LAST or an aggregate of a symbol", "there is no function %s in this language", called(x))
 		}
 	}
 	return nil

@@ -236,11 +236,11 @@ func (sel *selection) spread(p *projectRows, star *syntax.Star) {
 }
 
 func starText(s *syntax.Star) string {
-	text := ""
+	var text strings.Builder
 	for _, q := range s.Qualifier {
-		text += q.Name + "."
+		text.WriteString(q.Name + ".")
 	}
-	return text + "*"
+	return text.String() + "*"
 }
 
 // unionQuery checks both sides and puts their rows together.
