@@ -44,6 +44,8 @@ type aggregateCall struct {
 	runtime  *udf.Runtime
 	// counts says that the call is COUNT(*) or COUNT(x).
 	counts bool
+	// compact says that it is SUM, AVG, MIN or MAX over rows that stay.
+	compact bool
 }
 
 // aggregate compiles a call. With sliding, rows are taken out again.
@@ -81,6 +83,10 @@ func (c *compiler) aggregate(p *plan.AggregateCall, sliding bool) (*aggregateCal
 		return nil, placed(p.Pos, fmt.Errorf("there is no aggregate %s", p.Function))
 	}
 	call.counts = call.function.Name == "COUNT" && !p.Distinct && !sliding
+	switch call.function.Name {
+	case "SUM", "AVG", "MIN", "MAX":
+		call.compact = !sliding && !p.Distinct
+	}
 	return call, nil
 }
 
@@ -114,16 +120,20 @@ func evaluate(calls []*aggregateCall, r *row, args []value.Value) error {
 }
 
 // mine are the call's arguments among those of all calls.
-func (a *aggregateCall) mine(args []value.Value) []value.Value { return args[a.first:a.last] }
+func (c *aggregateCall) mine(args []value.Value) []value.Value { return args[c.first:c.last] }
 
-func (a *aggregateCall) column() column {
+func (c *aggregateCall) column() column {
 	switch {
-	case a.user != nil:
-		return &userColumn{call: a}
-	case a.counts:
+	case c.user != nil:
+		return &userColumn{call: c}
+	case c.counts:
 		return &countColumn{}
+	case c.compact && (c.function.Name == "SUM" || c.function.Name == "AVG"):
+		return newSumColumn(c)
+	case c.compact:
+		return newExtremeColumn(c)
 	}
-	return &stateColumn{call: a}
+	return &stateColumn{call: c}
 }
 
 // countColumn is COUNT.

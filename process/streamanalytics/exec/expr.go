@@ -221,7 +221,7 @@ func (c *compiler) cast(e *plan.Cast) (evalFunc, error) {
 			return v, err
 		}
 		if v, err = value.Cast(v, to); err != nil {
-			return v, placed(pos, fmt.Errorf("%w; TRY_CAST would yield NULL instead of stopping the job", err))
+			return v, placed(pos, err)
 		}
 		return v, nil
 	}, nil

@@ -116,7 +116,6 @@ func (q *deque[T]) len() int    { return len(q.items) - q.head }
 func (q *deque[T]) at(i int) *T { return &q.items[q.head+i] }
 func (q *deque[T]) push(item T) { q.items = append(q.items, item) }
 func (q *deque[T]) front() *T   { return &q.items[q.head] }
-func (q *deque[T]) back() *T    { return &q.items[len(q.items)-1] }
 
 // pop takes the first item out. The memory of the array is used again once half
 // of it is free.
