@@ -48,6 +48,11 @@ func (b Backoff) wait(try int, asked time.Duration) time.Duration {
 // Writer writes to one store on behalf of one worker. Safe for concurrent
 // use with disjoint partitions.
 type Writer struct {
+	// RetryRejected, set before the first Write, tries again what the store
+	// refuses for good, until somebody has changed the store, instead of giving
+	// it to the dead letters.
+	RetryRejected bool
+
 	store   Store
 	dead    DeadLetters
 	worker  string
@@ -80,7 +85,7 @@ func (w *Writer) Write(ctx context.Context, unit *connector.Write, dead []record
 		return err
 	}
 	begun := time.Now()
-	for {
+	for try := 0; ; try++ {
 		var receipt connector.Receipt
 		err := w.retry(ctx, "writing to the store", func() (err error) {
 			receipt, err = w.store.Write(ctx, unit)
@@ -95,6 +100,12 @@ func (w *Writer) Write(ctx context.Context, unit *connector.Write, dead []record
 		if !ok || rejected.Action != connector.Reject || len(rejected.Items) == 0 {
 			return err
 		}
+		if w.RetryRejected {
+			if err := w.patience(ctx, try, rejected); err != nil {
+				return err
+			}
+			continue
+		}
 		letters, err := rejectedLetters(unit, rejected)
 		if err != nil {
 			return err
@@ -104,6 +115,20 @@ func (w *Writer) Write(ctx context.Context, unit *connector.Write, dead []record
 		}
 		w.stats.rejected.Add(int64(len(letters)))
 		unit = without(unit, rejected.Items)
+	}
+}
+
+// patience waits before what the store refuses is tried again.
+func (w *Writer) patience(ctx context.Context, try int, rejected *connector.Error) error {
+	if try == 0 {
+		w.log.Warn("the store refuses results, and nothing goes on until it takes them", "results", len(rejected.Items), "error", rejected)
+	}
+	w.stats.retries.Add(1)
+	select {
+	case <-time.After(w.backoff.wait(try, 0)):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("writing to the store: %w (%w)", context.Cause(ctx), rejected)
 	}
 }
 

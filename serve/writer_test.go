@@ -182,3 +182,25 @@ func FuzzScanLetters(f *testing.F) {
 		_ = scanLetters(t.Context(), strings.NewReader(text), func(*record.DeadLetter) error { return nil })
 	})
 }
+
+// TestWriterInsists: told to, the writer tries again what the store refuses,
+// until it is taken or the worker ends; nothing goes to the dead letters.
+func TestWriterInsists(t *testing.T) {
+	refuse := &connector.Error{Action: connector.Reject, Items: []int{0}, Err: errors.New("the column is too short")}
+	s := &script{errs: []error{refuse, refuse, refuse, nil}}
+	w := writer(s)
+	w.RetryRejected = true
+	unit := &connector.Write{Results: []record.Result{{Offset: 5}, {Offset: 6}}}
+	if err := w.Write(t.Context(), unit, nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.writes) != 4 || len(s.writes[3]) != 2 || len(s.letters) != 0 {
+		t.Errorf("%d writes, the last of %v, and %d letters; want 4, all of it, and none", len(s.writes), s.writes[3], len(s.letters))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	s.errs = slices.Repeat([]error{refuse}, 10_000)
+	if err := w.Write(ctx, unit, nil); !errors.Is(err, refuse) {
+		t.Errorf("a worker that ends meanwhile gets %v, want what the store said", err)
+	}
+}
