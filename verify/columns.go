@@ -24,6 +24,7 @@ const (
 	stMany                       // two rows or more
 	stLettered                   // is in the dead letters
 	stCorrupt                    // some row differs from what was sent
+	stUnsure                     // what its row must say is not known
 )
 
 // chunk is a block of events as columns. It holds no pointers, so the garbage

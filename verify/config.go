@@ -8,14 +8,15 @@ import (
 
 // When says in which runs a threshold counts.
 const (
-	Always = "always"
-	Paced  = "paced"
+	Always    = "always"
+	Paced     = "paced"
+	OnWindows = "windowed"
 )
 
 // Threshold is one entry of verify.thresholds.
 type Threshold struct {
 	Check string `yaml:"check" required:"true" doc:"what must hold: a figure, a comparison, a value: latency.endToEnd.p99 < 1s"`
-	When  string `yaml:"when" enum:"always,paced" doc:"paced: only in runs that have a rate to keep and were not interrupted"`
+	When  string `yaml:"when" enum:"always,paced,windowed" doc:"paced: only in runs that have a rate to keep, were not interrupted, and whose rows are events; windowed: the same with rows that are windows (aggregate)"`
 }
 
 // Config is the verify section of a solution; see Defaults.
@@ -23,12 +24,13 @@ type Config struct {
 	Interval   connector.Duration `yaml:"interval" doc:"length of the intervals that throughput is measured in; 0 chooses 1s, 5s or 10s by the length of the run"`
 	Warmup     connector.Duration `yaml:"warmup" doc:"time after the first event that is left out of the rates; at most half of a run"`
 	Tail       connector.Duration `yaml:"tail" doc:"how long after the last send the last row of a run that held its rate may be stored: the window of a store that writes in windows; 0: 1s"`
+	Aggregate  Aggregate          `yaml:"aggregate" doc:"for queries whose rows are windows: what the rows must be"`
 	Thresholds []Threshold        `yaml:"thresholds" doc:"what must hold besides that nothing is lost, served twice, altered or out of order"`
 }
 
 // Defaults is what a verify section says if it says nothing.
 func Defaults() Config {
-	return Config{Warmup: connector.Duration(defaultWarmup), Tail: connector.Duration(defaultTail)}
+	return Config{Warmup: connector.Duration(defaultWarmup), Tail: connector.Duration(defaultTail), Aggregate: defaultAggregate()}
 }
 
 // Validate returns every problem of the section, each naming the option.
@@ -46,6 +48,7 @@ func (c *Config) Validate() []error {
 	if c.Tail < 0 {
 		errs = append(errs, fmt.Errorf("tail: must not be negative"))
 	}
+	errs = append(errs, c.Aggregate.validate()...)
 	for i, t := range c.Thresholds {
 		check, err := ParseCondition(t.Check)
 		if err != nil {
@@ -57,9 +60,9 @@ func (c *Config) Validate() []error {
 			if check.NeedsRate() {
 				errs = append(errs, fmt.Errorf("thresholds[%d].check: %q compares with the rate, which only a paced run has; add `when: paced`", i, t.Check))
 			}
-		case Paced:
+		case Paced, OnWindows:
 		default:
-			errs = append(errs, fmt.Errorf("thresholds[%d].when: %q is neither always nor paced", i, t.When))
+			errs = append(errs, fmt.Errorf("thresholds[%d].when: %q is none of always, paced and windowed", i, t.When))
 		}
 	}
 	return errs

@@ -50,7 +50,11 @@ func (j *judge) fates() {
 func (j *judge) balance() {
 	v, f, d := &j.verdict.Events, &j.verdict.Fates, &j.verdict.DeadLetters
 	j.equal("events with a fate", f.Sum(), "distinct events in the ledger", int64(j.events.n))
-	j.equal("unique and in-doubt events", v.Unique+v.InDoubt, "distinct events in the ledger", int64(j.events.n))
+	if w := j.verdict.Windowed; w != nil {
+		j.equal("windows of acknowledged and in-doubt events", w.Rows+w.InDoubt, "windows", int64(j.events.n))
+	} else {
+		j.equal("unique and in-doubt events", v.Unique+v.InDoubt, "distinct events in the ledger", int64(j.events.n))
+	}
 	j.equal("rows", v.Stored, "first, surplus and unexpected rows",
 		f.ServedOnce+f.ServedMany+v.Duplicates+v.Unexpected)
 	j.equal("acknowledged sends", v.Sent, "acknowledged unique, resent and malformed entries", j.ackedEntries)

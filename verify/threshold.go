@@ -135,11 +135,12 @@ func (v *Verdict) Judge(thresholds []Threshold, m Measured) error {
 			return fmt.Errorf("threshold %q: %w", t.Check, err)
 		}
 		key := strings.Join(strings.Fields(t.Check), "")
-		if seen[key] || t.When == Paced && v.Throughput.Rate == 0 {
+		paced := t.When == Paced || t.When == OnWindows
+		if seen[key] || paced && (v.Throughput.Rate == 0 || (t.When == OnWindows) != (v.Windowed != nil)) {
 			return nil
 		}
 		seen[key] = true
-		if t.When == Paced && v.Continued {
+		if paced && v.Continued {
 			skipped = append(skipped, c.figure.name)
 			return nil
 		}
@@ -161,6 +162,9 @@ func (v *Verdict) Judge(thresholds []Threshold, m Measured) error {
 		if err := judge(t); err != nil {
 			return err
 		}
+	}
+	if w := v.Windowed; w != nil {
+		v.Notes = append(v.Notes, w.note(v.Events.Unique))
 	}
 	if len(skipped) > 0 {
 		v.Notes = append(v.Notes, "the run was interrupted and continued, so not judged: "+strings.Join(skipped, ", "))

@@ -170,7 +170,7 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 		"warmup: must not be negative",
 		"thresholds[1].check: column 24: ",
 		"thresholds[2].check: \"throughput.stored >= 99% of rate\" compares with the rate, which only a paced run has; add `when: paced`",
-		`thresholds[4].when: "sometimes" is neither always nor paced`,
+		`thresholds[4].when: "sometimes" is none of always, paced and windowed`,
 	}
 	got := c.Validate()
 	wantEqual(t, "problems", len(got), len(want))

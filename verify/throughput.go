@@ -22,7 +22,7 @@ func (j *judge) throughput() {
 	// A warm-up longer than half of the run would judge a run by its end.
 	t.Warmup = min(j.in.Warmup, run/2)
 	warm := t.FirstSent + t.Warmup.Microseconds()
-	if t.Rate > 0 {
+	if t.Rate > 0 && j.verdict.Windowed == nil {
 		t.StoredPerSecond = j.heldRate(warm, t.LastSent, t.LastStored)
 	} else {
 		t.StoredPerSecond = j.storedRate(t.FirstSent, warm, t.LastStored)

@@ -12,7 +12,11 @@ type Verdict struct {
 	Fates       Fates
 	DeadLetters DeadLetters
 	// Raw is about the raw archive; nil if there is none.
-	Raw        *Raw
+	Raw *Raw
+	// Windowed is about rows that are windows of events (Input.Aggregate);
+	// nil if they are events. Fates, and the rows among Events, then count
+	// windows.
+	Windowed   *Windowed
 	Throughput Throughput
 	Latency    Latency
 	// Imbalances are the sums that do not add up, one sentence each: a

@@ -66,6 +66,8 @@ type Input struct {
 	DroppedByPolicy int64
 	// Interval, Warmup and Tail: see Config. A Tail of 0 is the default.
 	Interval, Warmup, Tail time.Duration
+	// Aggregate, if it has a window, says that rows are windows of events.
+	Aggregate Aggregate
 	// Progress, if set, is called now and then with what is being done and
 	// how far it is; total is 0 where it is not known.
 	Progress func(phase string, done, total int64)
@@ -150,7 +152,10 @@ func (j *judge) readLedgers(ctx context.Context) error {
 		return fmt.Errorf("the ledger names event %s twice as new: as number %d of %s and as number %d of %s",
 			x.EventID, x.Sequence, x.Device, y.Sequence, y.Device)
 	}
-	return j.matchResent()
+	if err := j.matchResent(); err != nil {
+		return err
+	}
+	return j.aggregate()
 }
 
 // gcUsers counts the checks under way, as the collector's setting is global.

@@ -36,13 +36,14 @@ type Config struct {
 	LatePolicy string             `yaml:"latePolicy" enum:"adjust,drop" doc:"what becomes of events beyond these tolerances: adjust their time, or drop them (they go to the dead letters)"`
 
 	Dedupe        process.DedupeConfig `yaml:"dedupe" doc:"removal, before the query, of events that the log holds more than once"`
+	CountOnce     bool                 `yaml:"countOnce" doc:"with windows, joins and patterns, where no key of a store makes up for copies: a dedupe.horizon of 10m if none is set"`
 	MaxEventBytes connector.Bytes      `yaml:"maxEventBytes" doc:"larger events go to the dead letters"`
 	MaxStateBytes connector.Bytes      `yaml:"maxStateBytes" doc:"memory for the query's state over all partitions of one worker; beyond it the job stops and says what needs it"`
 }
 
 // NewConfig returns the defaults: those of the service, and no dedupe step.
 func NewConfig() *Config {
-	return &Config{Compatibility: "1.2", PartitionKey: "deviceId", Late: connector.Duration(5 * time.Second), LatePolicy: adjust,
+	return &Config{Compatibility: "1.2", PartitionKey: "deviceId", Late: connector.Duration(5 * time.Second), LatePolicy: adjust, CountOnce: true,
 		Dedupe: process.DedupeConfig{MaxBytes: 512 << 20}, MaxEventBytes: 1 << 20, MaxStateBytes: 512 << 20}
 }
 

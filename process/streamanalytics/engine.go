@@ -32,6 +32,10 @@ type Engine struct {
 	output     output
 	name       string
 	lookback   time.Duration
+	// timed: results can follow from time; plain: the plan is a chain of
+	// operators, so that it does not matter whether an event moves the time
+	// by itself or the time has been moved before it.
+	timed, plain bool
 }
 
 // New reads and checks the query of a solution, whose folder is files. An error
@@ -55,8 +59,12 @@ func New(cfg Config, files fs.FS, partitions int, log *slog.Logger) (*Engine, er
 	if e.job, err = e.compile(text); err != nil {
 		return nil, err
 	}
+	e.timed, e.plain = timed(e.job), chain(e.job)
+	if e.timed && e.cfg.Dedupe.Horizon == 0 && e.cfg.CountOnce {
+		e.cfg.Dedupe.Horizon = connector.Duration(countOnce)
+	}
 	sum := crc64.Checksum([]byte(text+"\x00"+script), crc64.MakeTable(crc64.ECMA))
-	e.name = fmt.Sprintf("streamanalytics/1 query=%016x level=%s late=%s/%s dedupe=%s", sum, cfg.Compatibility, cfg.Late, cfg.LatePolicy, cfg.Dedupe.Horizon)
+	e.name = fmt.Sprintf("streamanalytics/2 query=%016x level=%s late=%s/%s dedupe=%s", sum, cfg.Compatibility, cfg.Late, cfg.LatePolicy, e.cfg.Dedupe.Horizon)
 	e.lookback = e.memory()
 	// What a task cannot do shows before the first event.
 	_, err = e.newTask(0)
@@ -156,12 +164,19 @@ func (e *Engine) serves(job *plan.Job) error {
 		return &connector.Hinted{Err: fmt.Errorf("the query needs all %d partitions of the log in one place: %s", e.partitions, strings.Join(job.Parallel.Reasons, "; ")),
 			Hint: "group or PARTITION BY " + e.cfg.PartitionKey + ", or --set ingest.partitions=1"}
 	}
+	var sinks []*plan.Sink
 	for _, n := range job.Nodes {
 		if sink, ok := n.(*plan.Sink); ok {
-			e.output = outputOf(sink)
+			sinks = append(sinks, sink)
 		}
 	}
-	return nil
+	if len(sinks) != 1 {
+		return &connector.Hinted{Err: fmt.Errorf("the query has %d statements that feed %s; a solution has one", len(sinks), job.Outputs[0].Name),
+			Hint: "put them together with UNION"}
+	}
+	var err error
+	e.output, err = outputOf(sinks[0])
+	return err
 }
 
 // Name implements process.Engine.
@@ -169,6 +184,53 @@ func (e *Engine) Name() string { return e.name }
 
 // Lookback implements process.Engine.
 func (e *Engine) Lookback() time.Duration { return e.lookback }
+
+// Settling is how long after the last event of a log its last results may come:
+// 0 if results follow from events alone. A query that never forgets has no such
+// time, and gets that of its tolerances.
+func (e *Engine) Settling() time.Duration {
+	if !e.timed {
+		return 0
+	}
+	spans := int64(0)
+	for _, n := range e.job.Nodes {
+		if span, bounded := spanOf(n); bounded {
+			spans += span // steps feed each other
+		}
+	}
+	return time.Duration(spans)*100 + e.cfg.Late.D()
+}
+
+// timed tells whether results of a plan can follow from time: windows close,
+// joins and patterns wait, and so do rows that have to be put in order.
+func timed(job *plan.Job) bool {
+	disorder, ordering := false, false
+	for _, n := range job.Nodes {
+		switch n := n.(type) {
+		case *plan.Aggregate, *plan.Join, *plan.Match, *plan.Union:
+			return true
+		case *plan.Source:
+			disorder = disorder || n.Over != nil
+		case *plan.Analytic:
+			ordering = true
+		}
+	}
+	return disorder && ordering
+}
+
+// chain tells whether each operator feeds one other.
+func chain(job *plan.Job) bool {
+	for i, n := range job.Nodes {
+		in := n.Head().Inputs
+		if i == 0 && len(in) != 0 || i > 0 && (len(in) != 1 || in[0] != job.Nodes[i-1]) {
+			return false
+		}
+	}
+	return true
+}
+
+// countOnce is the horizon of the dedupe step for results that count.
+const countOnce = 10 * time.Minute
 
 // forever stands for the memory of a query that never forgets.
 const forever = 100 * 365 * 24 * time.Hour
@@ -232,13 +294,16 @@ func (e *Engine) NewTask(partition int32) process.Task {
 	t, err := e.newTask(partition)
 	if err != nil {
 		// New has made one like it.
-		return &task{engine: e, broken: err}
+		t = &task{engine: e, broken: err}
+	}
+	if e.timed {
+		return &timedTask{t}
 	}
 	return t
 }
 
 func (e *Engine) newTask(partition int32) (*task, error) {
-	t := &task{engine: e, partition: partition, seen: e.cfg.Dedupe.NewIDSet(e.partitions, e.forgotten)}
+	t := &task{engine: e, partition: partition, at: unknown, seen: e.cfg.Dedupe.NewIDSet(e.partitions, e.forgotten)}
 	mode := timing.Adjust
 	if e.cfg.LatePolicy == drop {
 		mode = timing.Drop

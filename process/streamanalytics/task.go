@@ -28,11 +28,63 @@ type task struct {
 	scratch record.Event
 	ev      exec.Event
 
-	slots   []value.Value
-	columns []plan.Column
+	// at is the position of the results that come now and index their number
+	// there: the position behind the last record, so that it does not matter
+	// whether the next one or the time alone brings them about.
+	at    int64
+	index int32
+	// unread: the query took no notice of the record.
+	unread bool
+
+	slots    []value.Value
+	columns  []plan.Column
+	identity identity
+	device   []byte
 	// arena holds the text of rows that were put together. It is filled once
 	// and never reused: results refer to it until they are stored.
 	arena []byte
+}
+
+// unknown is the position of a task that has seen no record.
+const unknown = -1
+
+// timedTask is a task of a query whose results can follow from time: a
+// process.Clocked one.
+type timedTask struct{ *task }
+
+// Tick implements process.Clocked.
+func (t *timedTask) Tick(arrival int64, out *process.Output) error {
+	if t.broken != nil {
+		return t.broken
+	}
+	t.out = out
+	defer func() { t.out = nil }()
+	return t.clock(arrival)
+}
+
+// Waiting implements process.Clocked. What analytic functions keep makes no
+// results by itself.
+func (t *timedTask) Waiting() bool {
+	if t.broken != nil {
+		return false
+	}
+	for _, s := range t.exec.States() {
+		if s.Operator != operatorOver && s.Keys > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// operatorOver is how exec names analytic functions.
+const operatorOver = "OVER"
+
+// clock tells the query that it is a time of the log, in microseconds.
+func (t *task) clock(at int64) error {
+	if err := t.exec.Idle(0, t.partition, at*10); err != nil {
+		return fmt.Errorf("%s: %w", t.engine.cfg.Query, err)
+	}
+	return nil
 }
 
 // arenaBytes is the size of one piece of the arena.
@@ -54,14 +106,41 @@ func (t *task) push(b *record.Batch) error {
 	}
 	for i := range b.Records {
 		t.rec = &b.Records[i]
-		if !t.admit() {
-			continue
+		if t.at == unknown || !t.engine.timed {
+			t.at, t.index = t.rec.Offset, 0
 		}
-		at := t.rec.Timestamp * 10
-		t.ev = exec.Event{Partition: t.partition, Offset: t.rec.Offset, Arrival: at, Enqueued: at, Raw: t.rec.Value}
-		if err := t.exec.Push(&t.ev); err != nil {
-			return fmt.Errorf("%s: %w", t.engine.cfg.Query, err)
+		if err := t.record(); err != nil {
+			return err
 		}
+		t.at, t.index = t.rec.Offset+1, 0
+	}
+	return nil
+}
+
+// record works on one record. Each moves the time, whether the query takes any
+// other notice of it or not: the position of results must not depend on who told
+// the time.
+func (t *task) record() error {
+	arrival := t.rec.Timestamp
+	timed := t.engine.timed
+	if !t.admit() {
+		if !timed {
+			return nil
+		}
+		return t.clock(arrival)
+	}
+	if timed && !t.engine.plain {
+		if err := t.clock(arrival); err != nil {
+			return err
+		}
+	}
+	t.unread = false
+	t.ev = exec.Event{Partition: t.partition, Offset: t.rec.Offset, Arrival: arrival * 10, Enqueued: arrival * 10, Raw: t.rec.Value}
+	if err := t.exec.Push(&t.ev); err != nil {
+		return fmt.Errorf("%s: %w", t.engine.cfg.Query, err)
+	}
+	if timed && t.unread {
+		return t.clock(arrival)
 	}
 	return nil
 }
@@ -98,6 +177,7 @@ func (t *task) dead(err error) {
 // dropped takes an event that the query did not use.
 func (t *task) dropped(d *exec.Dropped) {
 	reason := record.NotJSON
+	t.unread = true
 	switch d.Reason {
 	case exec.NotConvertible, exec.NoEventTime:
 		reason = record.WrongType
@@ -109,23 +189,28 @@ func (t *task) dropped(d *exec.Dropped) {
 
 // row takes a row of the query.
 func (t *task) row(r *exec.Row) error {
+	index := t.index
+	t.index++
 	if t.out == nil {
 		return nil
 	}
+	text := t.text(r, index)
 	t.out.Results = append(t.out.Results, record.Result{})
 	res := &t.out.Results[len(t.out.Results)-1]
-	if err := res.Decode(t.text(r)); err != nil {
+	if err := res.Decode(text); err != nil {
 		t.out.Results = t.out.Results[:len(t.out.Results)-1]
-		if de, ok := errors.AsType[*record.DecodeError](err); ok {
-			// The query made it so: what the log holds may be in order.
-			err = &record.DecodeError{Reason: de.Reason, Field: de.Field, Detail: "the query's row: " + de.Detail}
-		}
-		t.dead(err)
+		t.unusable(err, text)
 		return nil
 	}
 	o := &t.engine.output
-	res.Partition, res.Offset = t.partition, r.Offset
-	res.EnqueuedAt = o.time(r, o.enqueued, t.rec.Timestamp)
+	res.Partition, res.Offset, res.Index = t.partition, t.at, index
+	// What follows from time has no entry of the log behind it: its own time
+	// stands for that of one.
+	enqueued := r.Time / 10
+	if !t.engine.timed {
+		enqueued = t.rec.Timestamp
+	}
+	res.EnqueuedAt = o.time(r, o.enqueued, enqueued)
 	res.ProcessedAt = o.time(r, o.processed, record.NoTime)
 	if res.ProcessedAt == record.NoTime {
 		res.ProcessedAt = time.Now().UnixMicro()
@@ -133,13 +218,30 @@ func (t *task) row(r *exec.Row) error {
 	return nil
 }
 
+// unusable gives up a row that is no event.
+func (t *task) unusable(err error, text []byte) {
+	if de, ok := errors.AsType[*record.DecodeError](err); ok {
+		// The query made it so: what the log holds may be in order.
+		err = &record.DecodeError{Reason: de.Reason, Field: de.Field, Detail: "the query's row: " + de.Detail}
+	}
+	if t.engine.timed {
+		t.out.Dead = append(t.out.Dead, process.DeadLetter(t.partition, &record.Record{Offset: t.at, Value: text}, err, time.Now().UnixMicro()))
+		return
+	}
+	t.dead(err)
+}
+
 // text is a row as JSON, without the two times. An event that is passed on as
 // it is stays where it is.
-func (t *task) text(r *exec.Row) []byte {
+func (t *task) text(r *exec.Row, index int32) []byte {
 	o := &t.engine.output
-	if o.whole >= 0 {
-		if raw := r.Slots[o.whole].JSON(); len(raw) > 0 && len(t.rec.Value) > 0 && &raw[0] == &t.rec.Value[0] {
-			return t.rec.Value
+	size := 0
+	if t.rec != nil {
+		size = len(t.rec.Value)
+		if o.whole >= 0 {
+			if raw := r.Slots[o.whole].JSON(); len(raw) > 0 && size > 0 && &raw[0] == &t.rec.Value[0] {
+				return t.rec.Value
+			}
 		}
 	}
 	t.slots, t.columns = t.slots[:0], t.columns[:0]
@@ -149,13 +251,27 @@ func (t *task) text(r *exec.Row) []byte {
 			t.slots, t.columns = append(t.slots, r.Slots[at]), append(t.columns, o.columns[i])
 		}
 	}
-	whole := *r
-	whole.Columns, whole.Slots = t.columns, t.slots
-	if cap(t.arena)-len(t.arena) < 2*len(t.rec.Value)+4096 {
-		t.arena = make([]byte, 0, max(arenaBytes, 4*len(t.rec.Value)))
+	rest := *r
+	rest.Columns, rest.Slots = t.columns, t.slots
+	if cap(t.arena)-len(t.arena) < 2*size+4096 {
+		t.arena = make([]byte, 0, max(arenaBytes, 4*size))
 	}
 	start := len(t.arena)
-	t.arena = whole.AppendJSON(t.arena)
+	if o.made {
+		t.device = o.deviceOf(t.device[:0], r)
+		id := t.identity.of(o, r, t.device, t.partition, t.at, index)
+		t.arena = o.appendEvent(t.arena, r, id, t.device)
+	}
+	body := len(t.arena)
+	t.arena = rest.AppendJSON(t.arena)
+	if o.made {
+		// One object of two.
+		if len(t.columns) == 0 {
+			t.arena = append(t.arena[:body], '}')
+		} else {
+			t.arena[body] = ','
+		}
+	}
 	return t.arena[start:len(t.arena):len(t.arena)]
 }
 
@@ -165,12 +281,15 @@ func (t *task) Snapshot(dst []byte) []byte {
 		return dst
 	}
 	before := len(dst)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(t.at))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(t.index))
+	length := len(dst)
 	dst, err := t.exec.AppendState(appendLength(dst, 0))
 	if err != nil {
 		t.engine.log.Warn("the query's state cannot be saved; after a restart it is rebuilt from the log", "partition", t.partition, "error", err)
 		return dst[:before]
 	}
-	appendLength(dst[:before], len(dst)-before-lengthBytes)
+	appendLength(dst[:length], len(dst)-length-lengthBytes)
 	if t.seen != nil {
 		dst = t.seen.AppendState(dst)
 	}
@@ -182,10 +301,14 @@ func (t *task) Restore(state []byte) error {
 	if t.broken != nil {
 		return t.broken
 	}
-	n, rest, ok := readLength(state)
+	if len(state) < placeBytes {
+		return errors.New("the state is torn")
+	}
+	n, rest, ok := readLength(state[placeBytes:])
 	if !ok {
 		return errors.New("the state is torn")
 	}
+	t.at, t.index = int64(binary.LittleEndian.Uint64(state)), int32(binary.LittleEndian.Uint32(state[8:]))
 	if err := t.exec.ReadState(rest[:n]); err != nil {
 		return err
 	}
@@ -195,7 +318,12 @@ func (t *task) Restore(state []byte) error {
 	return t.seen.ReadState(rest[n:])
 }
 
-const lengthBytes = 8
+// placeBytes is the size of a position and a number there, lengthBytes that of a
+// length.
+const (
+	placeBytes  = 12
+	lengthBytes = 8
+)
 
 func appendLength(dst []byte, n int) []byte {
 	return binary.LittleEndian.AppendUint64(dst, uint64(n))
