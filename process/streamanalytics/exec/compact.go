@@ -174,12 +174,40 @@ func (s *smallSum) addFloat(x float64) bool {
 		parts[n] = x
 		n++
 	}
-	if n > len(s.part) || !(math.Abs(x) < largestSmall) {
+	if n > 2 {
+		if n = compress(&parts); n > 2 {
+			return false
+		}
+	}
+	if !(math.Abs(x) < largestSmall) {
 		return false
 	}
 	s.parts = int8(n)
 	s.part = [2]float64(parts[:2])
 	return true
+}
+
+// compress makes two parts of three, if they have room for all digits.
+func compress(parts *[3]float64) int {
+	high, low := twoSum(parts[2], parts[1])
+	low, rest := twoSum(low, parts[0])
+	if rest != 0 {
+		return 3
+	}
+	high, low = twoSum(high, low)
+	if low == 0 {
+		*parts = [3]float64{high}
+		return 1
+	}
+	*parts = [3]float64{low, high}
+	return 2
+}
+
+// twoSum is a sum and what was lost when it was rounded.
+func twoSum(a, b float64) (sum, lost float64) {
+	sum = a + b
+	part := sum - a
+	return sum, (a - (sum - part)) + (b - part)
 }
 
 // goOver gives a group a state that knows no bounds. For AVG there is a float
