@@ -2,6 +2,8 @@ package exec
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/value"
@@ -57,7 +59,7 @@ func (g *graph) connect(from, to plan.Node, op operator, port int) error {
 	if !ok {
 		return fmt.Errorf("the plan's operator %d reads from an output", to.Head().ID)
 	}
-	if wantsOrder(to) && !g.ordered[id] {
+	if wantsOrder(to) && !g.ordered[id] && !g.keepsApart(from, to) {
 		s := g.sorters[id]
 		if s == nil {
 			s = &sorter{outlet: newOutlet(), account: account{env: g.env, head: from.Head(), name: "rows that wait for their order"}, width: from.Head().Width}
@@ -75,9 +77,8 @@ func (g *graph) connect(from, to plan.Node, op operator, port int) error {
 func (g *graph) givesOrder(n plan.Node) bool {
 	switch n := n.(type) {
 	case *plan.Source:
-		// Substreams are in order each; what depends on order has their
-		// keys among its own.
-		return true
+		// Substreams are in order each, but not among each other.
+		return n.Over == nil
 	case *plan.Aggregate:
 		return true
 	case *plan.Union:
@@ -87,6 +88,39 @@ func (g *graph) givesOrder(n plan.Node) bool {
 	default:
 		in := n.Head().Inputs
 		return len(in) > 0 && g.ordered[in[0].Head().ID]
+	}
+}
+
+// keepsApart tells whether the rows of from are out of order only because they
+// belong to several substreams, and to has a state for each of these: then each
+// state sees its rows in order. It is so for analytic functions; what keeps
+// windows has lists of all rows.
+func (g *graph) keepsApart(from, to plan.Node) bool {
+	analytic, ok := to.(*plan.Analytic)
+	if !ok {
+		return false
+	}
+	for {
+		// The slots of a filter's or another analytic function's rows are those
+		// of the source, with more behind them.
+		switch n := from.(type) {
+		case *plan.Source:
+			for _, c := range analytic.Calls {
+				for _, key := range n.Over {
+					if !slices.ContainsFunc(c.PartitionBy, func(e plan.Expr) bool { return reflect.DeepEqual(e, key) }) {
+						return false
+					}
+				}
+			}
+			// A key's events may lie in several partitions, which have a time each.
+			return n.Over != nil && len(g.env.options.Partitions[n.Input.Name]) <= 1
+		case *plan.Filter, *plan.Analytic:
+			if from = n.Head().Inputs[0]; g.sorters[from.Head().ID] != nil {
+				return false
+			}
+		default:
+			return false
+		}
 	}
 }
 

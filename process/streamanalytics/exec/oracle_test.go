@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -68,10 +69,10 @@ func randomOptions(rng *rand.Rand, partitions int) Options {
 }
 
 // rowsOf is what the operators get of an input.
-func rowsOf(t *testing.T, o Options, input string, events []event) []delivered {
+func rowsOf(t *testing.T, o Options, input string, events []event, over ...string) []delivered {
 	t.Helper()
 	var out []delivered
-	for i, line := range run(t, "SELECT k, v, System.Timestamp() AS at FROM "+input+" TIMESTAMP BY t", o, events...) {
+	for i, line := range run(t, "SELECT k, v, System.Timestamp() AS at FROM "+input+" TIMESTAMP BY t"+strings.Join(over, ""), o, events...) {
 		_, text, _ := strings.Cut(line, " ")
 		var r struct {
 			K  string
@@ -267,6 +268,40 @@ func TestWindowsAgainstDefinition(t *testing.T) {
 					slices.Sort(got)
 					slices.Sort(want)
 				}
+				if diff := firstDifference(got, want); diff != "" {
+					t.Fatalf("seed %d: %s", seed, diff)
+				}
+			}
+		})
+	}
+}
+
+// Substreams are in order each, but not among each other: windows hold the same
+// rows nevertheless.
+func TestSubstreamsAgainstDefinition(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, window string
+		oracle       func([]delivered) []string
+	}{
+		{"hopping", "HoppingWindow(second, 10, 4)", func(r []delivered) []string { return hoppingOracle(r, 10*second, 4*second, 0) }},
+		{"sliding", "SlidingWindow(second, 6)", func(r []delivered) []string { return slidingOracle(r, 6*second) }},
+		{"session", "SessionWindow(second, 4, 20) OVER (PARTITION BY k)", func(r []delivered) []string { return sessionOracle(r, 4*second, 20*second) }},
+		{"snapshot", "System.Timestamp()", snapshotOracle},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(30) {
+				rng := rand.New(rand.NewPCG(seed, 31))
+				partitions := 1 + rng.IntN(2)
+				events := randomStream(rng, 20+rng.IntN(80), partitions, "input")
+				o := randomOptions(rng, partitions)
+				rows := rowsOf(t, o, "input", events, " OVER k")
+				slices.SortStableFunc(rows, func(a, b delivered) int { return cmp.Compare(a.at, b.at) })
+				got := run(t, strings.Replace(oracleCalls, "BY t ", "BY t OVER k ", 1)+tt.window, o, events...)
+				want := tt.oracle(rows)
+				slices.Sort(got)
+				slices.Sort(want)
 				if diff := firstDifference(got, want); diff != "" {
 					t.Fatalf("seed %d: %s", seed, diff)
 				}
