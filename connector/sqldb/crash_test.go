@@ -38,7 +38,7 @@ func embedded(ctx context.Context, dir, _ string) (connector.Store, error) {
 
 func TestDuckDBKilled(t *testing.T) {
 	t.Parallel()
-	connectortest.RunKilled(t, 12, "", embedded)
+	connectortest.RunKilled(t, 8, "", embedded)
 }
 
 func TestDuckDBSecondProcess(t *testing.T) {
