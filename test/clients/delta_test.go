@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"millrace/test/lakeclient"
 )
 
 // lake is what the tests of Delta tables share: the readers that we did not
 // write, each in one process.
-type lake struct{ rust, spark *lakeClient }
+type lake struct{ rust, spark *lakeclient.Client }
 
-func (l *lake) clients() []*lakeClient { return []*lakeClient{l.rust, l.spark} }
+func (l *lake) clients() []*lakeclient.Client { return []*lakeclient.Client{l.rust, l.spark} }
 
 // TestDelta drives delta-rs and Apache Spark. It is one test, as Spark takes ten
 // seconds to start.
@@ -22,9 +24,9 @@ func TestDelta(t *testing.T) {
 	}
 	t.Parallel()
 	lookAtPrograms(t)
-	l := &lake{rust: startLake(t, "delta-rs"), spark: startLake(t, "spark")}
+	l := &lake{rust: lakeclient.Start(t, lakeclient.DeltaRS), spark: lakeclient.Start(t, lakeclient.Spark)}
 	started := make(chan error, 1)
-	go func() { started <- l.spark.try("hello", nil, nil) }()
+	go func() { started <- l.spark.Try("hello", nil, nil) }()
 	t.Cleanup(func() { <-started })
 	for name, test := range map[string]func(*testing.T, *lake){
 		"their tables":         testTheirTables,

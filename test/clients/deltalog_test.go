@@ -15,6 +15,7 @@ import (
 	"millrace/connector/blob"
 	"millrace/connector/delta/schema"
 	"millrace/connector/delta/txlog"
+	"millrace/test/lakeclient"
 )
 
 // tableAt opens a table in a folder of this machine.
@@ -49,8 +50,8 @@ func sameLog(t *testing.T, l *lake, table theirTable) {
 	path := table.path
 	snap := snapshotOf(t, path)
 	for _, c := range l.clients() {
-		detail := call[lakeDetail](t, c, "detail", object{"table": path})
-		what := fmt.Sprintf("%s on %v", c.name, table)
+		detail := lakeclient.Call[lakeDetail](t, c, "detail", object{"table": path})
+		what := fmt.Sprintf("%s on %v", c.Name(), table)
 		if snap.Version != detail.Version || snap.NumFiles() != detail.Files || snap.Metadata.ID != detail.ID ||
 			snap.Protocol.MinReader != detail.MinReaderVersion || snap.Protocol.MinWriter != detail.MinWriterVersion ||
 			!slices.Equal(snap.Metadata.PartitionColumns, detail.PartitionColumns) {
@@ -66,7 +67,7 @@ func sameLog(t *testing.T, l *lake, table theirTable) {
 				apps[app] = version
 			}
 		}
-		sameRows(t, "applications by "+what, apps, call[object](t, c, "transactions", object{"table": path, "apps": []string{"an application", "another"}}))
+		sameRows(t, "applications by "+what, apps, lakeclient.Call[object](t, c, "transactions", object{"table": path, "apps": []string{"an application", "another"}}))
 	}
 	var files []object
 	for add := range snap.Files() {
@@ -84,7 +85,7 @@ func sameLog(t *testing.T, l *lake, table theirTable) {
 		files = append(files, object{"path": add.Path, "size": add.Size, "rows": rows, "partition": partition})
 	}
 	slices.SortFunc(files, func(a, b object) int { return strings.Compare(a["path"].(string), b["path"].(string)) })
-	theirs := call[[]object](t, l.rust, "files", object{"table": path})
+	theirs := lakeclient.Call[[]object](t, l.rust, "files", object{"table": path})
 	slices.SortFunc(theirs, func(a, b object) int { return strings.Compare(a["path"].(string), b["path"].(string)) })
 	sameRows(t, fmt.Sprintf("files of %v", table), files, theirs)
 }
@@ -144,10 +145,10 @@ func testRefusedTables(t *testing.T, l *lake) {
 	for _, c := range refusals {
 		path := filepath.Join(folder, strings.ReplaceAll(c.name, " ", "-"))
 		if c.statements == nil {
-			call[any](t, l.spark, "generate", object{"table": path, "identity": c.write == "identity"})
+			lakeclient.Call[any](t, l.spark, "generate", object{"table": path, "identity": c.write == "identity"})
 		}
 		for _, statement := range c.statements {
-			call[any](t, l.spark, "execute", object{"table": path, "sql": statement})
+			lakeclient.Call[any](t, l.spark, "execute", object{"table": path, "sql": statement})
 		}
 		table := tableAt(t, path)
 		snap, err := table.Snapshot(t.Context())

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"millrace/connector/delta"
+	"millrace/test/lakeclient"
 )
 
 // testOurTable has the clients read a table that our store writes: with its
@@ -36,7 +37,7 @@ func testOurTable(t *testing.T, l *lake, partitionBy ...string) {
 		t.Fatalf("after 12 writes the table is at version %d", newest)
 	}
 	for _, c := range l.clients() {
-		ours.check(t, c, c.name+" on our table")
+		ours.check(t, c, c.Name()+" on our table")
 		ours.travel(t, c, middle, counts)
 		ours.lookInside(t, l, c, partitionBy)
 	}
@@ -55,48 +56,48 @@ func (o *ourTable) newest(t *testing.T) lakeCommit {
 }
 
 // check has a client read all rows.
-func (o *ourTable) check(t *testing.T, c *lakeClient, what string) {
+func (o *ourTable) check(t *testing.T, c *lakeclient.Client, what string) {
 	t.Helper()
-	sameEvents(t, what, call[json.RawMessage](t, c, "read", object{"table": o.path, "by": "eventId"}), o.rows)
+	sameEvents(t, what, lakeclient.Call[json.RawMessage](t, c, "read", object{"table": o.path, "by": "eventId"}), o.rows)
 }
 
 // travel has a client read older versions, and the history.
-func (o *ourTable) travel(t *testing.T, c *lakeClient, middle lakeCommit, counts map[int64]int) {
+func (o *ourTable) travel(t *testing.T, c *lakeclient.Client, middle lakeCommit, counts map[int64]int) {
 	t.Helper()
 	for _, which := range []object{{"version": middle.Version}, {"at": middle.Timestamp + 1}} {
 		args := object{"table": o.path, "sql": "SELECT count(*) AS n FROM t"}
 		for key, value := range which {
 			args[key] = value
 		}
-		sameRows(t, fmt.Sprintf("%s at %v", c.name, which), call[json.RawMessage](t, c, "query", args), []object{{"n": counts[middle.Version]}})
+		sameRows(t, fmt.Sprintf("%s at %v", c.Name(), which), lakeclient.Call[json.RawMessage](t, c, "query", args), []object{{"n": counts[middle.Version]}})
 	}
-	history := call[[]lakeCommit](t, c, "history", object{"table": o.path})
+	history := lakeclient.Call[[]lakeCommit](t, c, "history", object{"table": o.path})
 	commits, err := o.table.History(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(history) != len(commits) {
-		t.Errorf("%s knows %d commits, we %d", c.name, len(history), len(commits))
+		t.Errorf("%s knows %d commits, we %d", c.Name(), len(history), len(commits))
 	}
 	for i, h := range history[:min(len(history), len(commits))] {
 		if w := commits[i]; h.Version != w.Version || h.Operation != w.Operation || h.Engine != w.Engine || !strings.Contains(h.Engine, "illrace") {
-			t.Errorf("%s has commit %+v, we %+v", c.name, h, w)
+			t.Errorf("%s has commit %+v, we %+v", c.Name(), h, w)
 		}
 	}
 }
 
 // lookInside checks what a client knows of the table besides its rows.
-func (o *ourTable) lookInside(t *testing.T, l *lake, c *lakeClient, partitionBy []string) {
+func (o *ourTable) lookInside(t *testing.T, l *lake, c *lakeclient.Client, partitionBy []string) {
 	t.Helper()
-	detail := call[lakeDetail](t, c, "detail", object{"table": o.path})
+	detail := lakeclient.Call[lakeDetail](t, c, "detail", object{"table": o.path})
 	more := []object{field("humidity", "double")}
 	if slices.Contains(partitionBy, "createdDate") {
 		more = append([]object{field("createdDate", "date")}, more...)
 	}
 	more[len(more)-1]["metadata"] = object{"millrace.member": "humidity"}
-	sameRows(t, "schema by "+c.name, detail.Schema, eventSchema(nil, more...))
+	sameRows(t, "schema by "+c.Name(), detail.Schema, eventSchema(nil, more...))
 	if detail.MinReaderVersion != 1 || detail.MinWriterVersion != 2 || !slices.Equal(detail.PartitionColumns, partitionBy) {
-		t.Errorf("%s: %+v", c.name, detail)
+		t.Errorf("%s: %+v", c.Name(), detail)
 	}
 	apps := object{"millrace/4": nil}
 	for p := range partitionsOfLog {
@@ -106,16 +107,16 @@ func (o *ourTable) lookInside(t *testing.T, l *lake, c *lakeClient, partitionBy 
 	for name := range apps {
 		names = append(names, name)
 	}
-	sameRows(t, "applications by "+c.name, call[object](t, c, "transactions", object{"table": o.path, "apps": names}), apps)
+	sameRows(t, "applications by "+c.Name(), lakeclient.Call[object](t, c, "transactions", object{"table": o.path, "apps": names}), apps)
 	for _, column := range []string{"createdAt", "value"} {
 		last := o.rows[len(o.rows)-1][column] // which only the newest files can have
-		got := call[lakePruned](t, c, "pruned", object{"table": o.path, "column": column, "least": last, "most": last})
+		got := lakeclient.Call[lakePruned](t, c, "pruned", object{"table": o.path, "column": column, "least": last, "most": last})
 		if got.Rows != 1 || got.Read == 0 || got.Read*3 > got.Files {
-			t.Errorf("%s for %s: %+v, want a row of a few files", c.name, column, got)
+			t.Errorf("%s for %s: %+v, want a row of a few files", c.Name(), column, got)
 		}
 	}
 	if c == l.rust {
-		seen := call[map[string]int](t, c, "statistics", object{"table": o.path})
+		seen := lakeclient.Call[map[string]int](t, c, "statistics", object{"table": o.path})
 		for _, name := range []string{"eventId", "deviceId", "value", "complexData.moreData0", "complexData.moreData22", "createdAt", "storedAt"} {
 			if seen[name] == 0 {
 				t.Errorf("no file has statistics of %s: %v", name, seen)
@@ -145,9 +146,9 @@ func (o *ourTable) withoutBegin(t *testing.T, l *lake) {
 			t.Error(err)
 		}
 	}
-	call[any](t, l.spark, "forget", nil)
+	lakeclient.Call[any](t, l.spark, "forget", nil)
 	for _, c := range l.clients() {
-		o.check(t, c, c.name+" from the checkpoint on")
+		o.check(t, c, c.Name()+" from the checkpoint on")
 	}
 }
 
@@ -166,25 +167,25 @@ func (o *ourTable) maintain(t *testing.T, l *lake) {
 		t.Fatalf("VACUUM after OPTIMIZE of %d files: %+v, %v", optimized.FilesRemoved, vacuumed, err)
 	}
 	for _, c := range l.clients() {
-		o.check(t, c, c.name+" after OPTIMIZE and VACUUM")
+		o.check(t, c, c.Name()+" after OPTIMIZE and VACUUM")
 	}
-	call[any](t, l.rust, "statistics", object{"table": o.path})
+	lakeclient.Call[any](t, l.rust, "statistics", object{"table": o.path})
 	o.nothingLeft(t)
 	// Now they: rows go, files are merged, a column is added, and the store writes on.
 	first := o.rows[0]["eventId"].(string)
-	call[any](t, l.spark, "execute", object{"table": o.path, "sql": "DELETE FROM $t WHERE eventId = '" + first + "'"})
+	lakeclient.Call[any](t, l.spark, "execute", object{"table": o.path, "sql": "DELETE FROM $t WHERE eventId = '" + first + "'"})
 	o.rows = o.rows[1:]
 	o.write(t, 40)
-	call[any](t, l.rust, "optimize", object{"table": o.path})
-	call[any](t, l.spark, "execute", object{"table": o.path, "sql": "ALTER TABLE $t ADD COLUMN (remark STRING)"})
+	lakeclient.Call[any](t, l.rust, "optimize", object{"table": o.path})
+	lakeclient.Call[any](t, l.spark, "execute", object{"table": o.path, "sql": "ALTER TABLE $t ADD COLUMN (remark STRING)"})
 	o.write(t, 40)
-	call[any](t, l.spark, "execute", object{"table": o.path, "sql": "OPTIMIZE $t"})
+	lakeclient.Call[any](t, l.spark, "execute", object{"table": o.path, "sql": "OPTIMIZE $t"})
 	o.write(t, 40)
-	call[any](t, l.spark, "checkpoint", object{"table": o.path})
-	call[any](t, l.spark, "execute", object{"table": o.path, "sql": "VACUUM $t RETAIN 0 HOURS"})
+	lakeclient.Call[any](t, l.spark, "checkpoint", object{"table": o.path})
+	lakeclient.Call[any](t, l.spark, "execute", object{"table": o.path, "sql": "VACUUM $t RETAIN 0 HOURS"})
 	o.write(t, 40)
 	for _, c := range l.clients() {
-		o.check(t, c, c.name+" after their maintenance")
+		o.check(t, c, c.Name()+" after their maintenance")
 	}
 	if rows, events := o.count(t, ""); rows != int64(len(o.rows)) || events != rows {
 		t.Errorf("we count %d rows and %d events, want %d", rows, events, len(o.rows))

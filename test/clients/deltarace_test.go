@@ -13,6 +13,7 @@ import (
 	"millrace/connector/blob"
 	"millrace/connector/delta"
 	"millrace/internal/testservice"
+	"millrace/test/lakeclient"
 )
 
 // Our store adds events to tables that others have made for events, with the
@@ -26,11 +27,11 @@ func testOursInTheirs(t *testing.T, l *lake) {
 		columns := eventSchema([]string{"partitionId", "logOffset", "extra"}, field("theirs", arrayOf("string")))
 		row["theirs"] = []any{"a", nil}
 		args := object{"table": path, "schema": columns, "rows": []object{row}}
-		call[int64](t, c, "write", args)
+		lakeclient.Call[int64](t, c, "write", args)
 		ours := openOurs(t, folder, "lake", nil)
 		ours.write(t, 40)
-		args["merge"] = c == l.rust      // which else insists on all columns
-		call[int64](t, c, "write", args) // those that were added since are null
+		args["merge"] = c == l.rust                 // which else insists on all columns
+		lakeclient.Call[int64](t, c, "write", args) // those that were added since are null
 		ours.write(t, 40)
 		ours.rows = append(ours.rows, row)
 		again := object{}
@@ -40,9 +41,9 @@ func testOursInTheirs(t *testing.T, l *lake) {
 		// The same event again: nothing of Delta is against it.
 		ours.rows = append(ours.rows, again)
 		for _, reader := range l.clients() {
-			ours.check(t, reader, reader.name+" on a table of "+c.name+" with our events")
+			ours.check(t, reader, reader.Name()+" on a table of "+c.Name()+" with our events")
 		}
-		sameEvents(t, "we on a table of "+c.name, marshal(t, inOrder(ourRows(t, path, snapshotOf(t, path)), "eventId")), ours.rows)
+		sameEvents(t, "we on a table of "+c.Name(), marshal(t, inOrder(ourRows(t, path, snapshotOf(t, path)), "eventId")), ours.rows)
 	}
 }
 
@@ -72,14 +73,14 @@ func testRace(t *testing.T, l *lake) {
 	done := make(chan error, 2)
 	for _, c := range l.clients() {
 		go func() {
-			done <- c.try("race", object{"table": ours.path, "schema": schema, "row": raceRow(c.name), "column": "eventId", "times": raceTimes}, nil)
+			done <- c.Try("race", object{"table": ours.path, "schema": schema, "row": raceRow(c.Name()), "column": "eventId", "times": raceTimes}, nil)
 		}()
 	}
 	ours.race(t, done, 2)
 	ours.rows = append(ours.rows, theirRows("delta-rs", raceTimes)...)
 	ours.rows = append(ours.rows, theirRows("spark", raceTimes)...)
 	for _, c := range l.clients() {
-		ours.check(t, c, c.name+" after the race")
+		ours.check(t, c, c.Name()+" after the race")
 	}
 	snap := snapshotOf(t, ours.path)
 	for v := range snap.Version + 1 {
@@ -147,7 +148,7 @@ func testStorageAccount(t *testing.T, l *lake) {
 	}
 	check := func(what string) {
 		t.Helper()
-		sameEvents(t, what, call[json.RawMessage](t, l.rust, "read", object{"table": table, "by": "eventId", "storage": storage}), ours.rows)
+		sameEvents(t, what, lakeclient.Call[json.RawMessage](t, l.rust, "read", object{"table": table, "by": "eventId", "storage": storage}), ours.rows)
 	}
 	check("delta-rs in a storage account")
 	if _, err := ours.table.Optimize(t.Context(), delta.OptimizeOptions{}); err != nil {

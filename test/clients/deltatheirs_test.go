@@ -11,30 +11,31 @@ import (
 
 	"millrace/connector"
 	"millrace/connector/delta"
+	"millrace/test/lakeclient"
 )
 
 // theirTable is a table that a client wrote, with what it wrote.
 type theirTable struct {
 	name, path string
-	writer     *lakeClient
+	writer     *lakeclient.Client
 	schema     object
 	partition  []string
 	rows       []object
 }
 
-func (t theirTable) String() string { return t.name + " of " + t.writer.name }
+func (t theirTable) String() string { return t.name + " of " + t.writer.Name() }
 
 // write has the client add rows.
 func (t *theirTable) write(test *testing.T, rows []object, more object) {
 	test.Helper()
 	args := object{"table": t.path, "schema": t.schema, "rows": rows, "partition": t.partition}
 	maps.Copy(args, more)
-	call[int64](test, t.writer, "write", args)
+	lakeclient.Call[int64](test, t.writer, "write", args)
 	t.rows = append(t.rows, rows...)
 }
 
 // theirTables has a client make tables.
-func theirTables(t *testing.T, c *lakeClient) []theirTable {
+func theirTables(t *testing.T, c *lakeclient.Client) []theirTable {
 	t.Helper()
 	folder := t.TempDir()
 	table := func(name string, schema object, partition ...string) theirTable {
@@ -44,7 +45,7 @@ func theirTables(t *testing.T, c *lakeClient) []theirTable {
 	types.write(t, everyValue()[:3], nil)
 	types.write(t, everyValue()[3:], nil)
 	all := []theirTable{types}
-	if c.name == "spark" {
+	if c.Name() == lakeclient.Spark {
 		// Timestamps in microseconds and milliseconds; without a word it writes INT96.
 		for _, unit := range []string{"MICROS", "MILLIS"} {
 			units := table("types-"+unit, everyType())
@@ -127,7 +128,7 @@ func testTheirTables(t *testing.T, l *lake) {
 			} else if merged := snapshotOf(t, table.path); merged.NumFiles() < before.NumFiles() {
 				t.Logf("OPTIMIZE of %v: %d files became %d", table, before.NumFiles(), merged.NumFiles())
 				table.check(t, l, " after OPTIMIZE")
-				call[any](t, l.rust, "statistics", object{"table": table.path})
+				lakeclient.Call[any](t, l.rust, "statistics", object{"table": table.path})
 			} else if table.name == "types" || table.name == "grown" {
 				t.Errorf("OPTIMIZE of %v has merged nothing: %+v", table, optimized)
 			}
@@ -140,8 +141,8 @@ func (t *theirTable) check(test *testing.T, l *lake, when string) {
 	test.Helper()
 	want := inOrder(t.rows, "id")
 	for _, reader := range l.clients() {
-		what := fmt.Sprintf("%s reads %v%s", reader.name, t, when)
-		sameRows(test, what, call[json.RawMessage](test, reader, "read", object{"table": t.path, "by": "id"}), want)
+		what := fmt.Sprintf("%s reads %v%s", reader.Name(), t, when)
+		sameRows(test, what, lakeclient.Call[json.RawMessage](test, reader, "read", object{"table": t.path, "by": "id"}), want)
 	}
 	sameRows(test, fmt.Sprintf("we read %v%s", t, when), inOrder(ourRows(test, t.path, snapshotOf(test, t.path)), "id"), want)
 }

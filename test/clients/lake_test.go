@@ -1,35 +1,9 @@
 package clients_test
 
-import (
-	"encoding/json"
-	"testing"
-
-	"millrace/test/lakeclient"
-)
-
-// lakeClient is delta-rs or Apache Spark.
-type lakeClient struct {
-	*lakeclient.Client
-	name string
-}
+import "encoding/json"
 
 // object is a row, and the arguments of a call.
 type object = map[string]any
-
-func startLake(t *testing.T, name string) *lakeClient {
-	return &lakeClient{lakeclient.Start(t, name), name}
-}
-
-// try calls a function of the client and puts what it returns into result.
-func (c *lakeClient) try(function string, args object, result any) error {
-	return c.Try(function, args, result)
-}
-
-// call is try for what must succeed.
-func call[R any](t *testing.T, c *lakeClient, function string, args object) R {
-	t.Helper()
-	return lakeclient.Call[R](t, c.Client, function, args)
-}
 
 // lakeDetail is what a client knows of a table.
 type lakeDetail struct {
