@@ -1,6 +1,7 @@
 package data
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -360,6 +361,27 @@ func (b *batchReader) next() (rows int, err error) {
 		return nil
 	})
 	return rows, err
+}
+
+// each calls fn with the number of rows in b.cells until there are no more, and
+// ends the reader. An error of fn ends it, too, and is returned as it is.
+func (b *batchReader) each(ctx context.Context, fn func(rows int) error) error {
+	defer b.close()
+	for {
+		rows, err := b.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			err = fn(rows)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func (b *batchReader) close() {

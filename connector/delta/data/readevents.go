@@ -2,9 +2,7 @@ package data
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -40,19 +38,8 @@ func (f *File) ReadEvents(ctx context.Context, columns []Column, partition map[s
 	if err != nil {
 		return err
 	}
-	defer b.close()
 	r.bind(l, b.cells)
-	for {
-		rows, err := b.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
+	return b.each(ctx, func(rows int) error {
 		for i := range rows {
 			stored, err := r.row(i)
 			if err != nil {
@@ -62,7 +49,8 @@ func (f *File) ReadEvents(ctx context.Context, columns []Column, partition map[s
 				return err
 			}
 		}
-	}
+		return nil
+	})
 }
 
 // eventReader rebuilds events from the values of columns.

@@ -54,25 +54,12 @@ func (r *Rewriter) Append(ctx context.Context, f *File) error {
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	for {
-		rows, err := b.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
+	return b.each(ctx, func(rows int) error {
 		for i := range b.cells {
 			r.file.columns[i].addCells(&b.cells[i])
 		}
-		if err := r.file.endRows(rows); err != nil {
-			return err
-		}
-	}
+		return r.file.endRows(rows)
+	})
 }
 
 // Size is about how many bytes the file has become so far.

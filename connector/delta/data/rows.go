@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"slices"
 	"strconv"
@@ -44,43 +43,42 @@ func (f *File) ReadRows(ctx context.Context, s *schema.Struct, partition map[str
 	if err != nil {
 		return err
 	}
-	defer b.close()
 	a := assembler{at: make([]int, len(l.leaves))}
-	for {
-		rows, err := b.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
+	return b.each(ctx, func(rows int) error {
 		a.cells = b.cells
 		clear(a.at)
 		for range rows {
-			row := make([]any, 0, len(s.Fields))
-			next := 0
-			for _, field := range s.Fields {
-				if v, ok := constants[field.Name]; ok {
-					row = append(row, v)
-					continue
-				}
-				n := l.top[next]
-				next++
-				if err := guard(func() error {
-					row = append(row, a.build(n))
-					return nil
-				}); err != nil {
-					return err
-				}
+			row, err := a.row(s, l, constants)
+			if err != nil {
+				return err
 			}
 			if err := fn(row); err != nil {
 				return err
 			}
 		}
+		return nil
+	})
+}
+
+// row builds the next row.
+func (a *assembler) row(s *schema.Struct, l *layout, constants map[string]any) ([]any, error) {
+	row := make([]any, 0, len(s.Fields))
+	next := 0
+	for _, field := range s.Fields {
+		if v, ok := constants[field.Name]; ok {
+			row = append(row, v)
+			continue
+		}
+		n := l.top[next]
+		next++
+		if err := guard(func() error {
+			row = append(row, a.build(n))
+			return nil
+		}); err != nil {
+			return nil, err
+		}
 	}
+	return row, nil
 }
 
 // partitionValues reads the texts of the columns of s that a table is
