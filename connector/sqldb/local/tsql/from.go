@@ -339,7 +339,6 @@ func (c *compiler) inline(ref *ast.InlineDerivedTable) (*relation, error) {
 
 // values compiles rows of expressions, each column brought to one type.
 func (c *compiler) values(rows []*ast.RowValue) (*plan, error) {
-	p := &plan{}
 	var all [][]*expression
 	for _, r := range rows {
 		var list []*expression
@@ -355,9 +354,16 @@ func (c *compiler) values(rows []*ast.RowValue) (*plan, error) {
 		}
 		all = append(all, list)
 	}
+	return c.rowsOf(all)
+}
+
+// rowsOf makes a plan of rows, all of the same length, each column brought to
+// one type.
+func (c *compiler) rowsOf(all [][]*expression) (*plan, error) {
 	if len(all) == 0 {
 		return nil, unsupported("VALUES without rows")
 	}
+	p := &plan{}
 	for i := range all[0] {
 		t := value.Type{}
 		nullable := false

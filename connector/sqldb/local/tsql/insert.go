@@ -265,7 +265,6 @@ func (x *execution) insertSource(st *ast.InsertStatement, t *table, columns []in
 
 // insertValues compiles VALUES, where DEFAULT stands for a column's default.
 func (c *compiler) insertValues(source *ast.ValuesInsertSource, t *table, columns []int) (*plan, error) {
-	p := &plan{}
 	var all [][]*expression
 	for _, r := range source.RowValues {
 		if len(r.ColumnValues) != len(columns) {
@@ -282,32 +281,7 @@ func (c *compiler) insertValues(source *ast.ValuesInsertSource, t *table, column
 		}
 		all = append(all, list)
 	}
-	for i := range columns {
-		t := value.Type{}
-		for _, r := range all {
-			t = value.Wider(t, r[i].typ)
-		}
-		for _, r := range all {
-			r[i] = c.convert(r[i], t)
-		}
-		p.columns = append(p.columns, value.Column{Type: t, Nullable: true})
-	}
-	p.run = func(v *env, emit func([]value.Value) error) error {
-		for _, list := range all {
-			r := make([]value.Value, len(list))
-			for i, e := range list {
-				var err error
-				if r[i], err = e.eval(v); err != nil {
-					return err
-				}
-			}
-			if err := emit(r); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return p, nil
+	return c.rowsOf(all)
 }
 
 // insertRow compiles the values of one row.

@@ -8,6 +8,22 @@ import (
 	"millrace/connector/sqldb/local/value"
 )
 
+// changeOf compiles what an UPDATE or DELETE says about the rows that it is
+// about, and makes sure that it may write to their table.
+func (x *execution) changeOf(tx *transaction, with *ast.WithCtesAndXmlNamespaces, target ast.TableReference, fc *ast.FromClause,
+	where *ast.WhereClause) (*compiler, *from, *relation, error) {
+	base, err := x.compiler(nil).with(with)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c := base.inside()
+	f, rel, err := x.changing(c, target, fc, where)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return c, f, rel, x.writes(tx, rel.table)
+}
+
 // changing compiles the FROM of an UPDATE or DELETE and finds which of its
 // sources is the table to change.
 func (x *execution) changing(c *compiler, target ast.TableReference, fc *ast.FromClause, where *ast.WhereClause) (*from, *relation, error) {
@@ -182,16 +198,8 @@ func (v *env) keep() *env {
 
 func (x *execution) update(tx *transaction, st *ast.UpdateStatement) error {
 	spec := st.UpdateSpecification
-	base, err := x.compiler(nil).with(st.WithCtesAndXmlNamespaces)
+	c, f, rel, err := x.changeOf(tx, st.WithCtesAndXmlNamespaces, spec.Target, spec.FromClause, spec.WhereClause)
 	if err != nil {
-		return err
-	}
-	c := base.inside()
-	f, rel, err := x.changing(c, spec.Target, spec.FromClause, spec.WhereClause)
-	if err != nil {
-		return err
-	}
-	if err := x.writes(tx, rel.table); err != nil {
 		return err
 	}
 	set, err := x.setter(c, rel.table, spec.SetClauses)
@@ -294,16 +302,8 @@ func (x *execution) replace(tx *transaction, t *table, changes []changedRow, o *
 
 func (x *execution) delete(tx *transaction, st *ast.DeleteStatement) error {
 	spec := st.DeleteSpecification
-	base, err := x.compiler(nil).with(st.WithCtesAndXmlNamespaces)
+	c, f, rel, err := x.changeOf(tx, st.WithCtesAndXmlNamespaces, spec.Target, spec.FromClause, spec.WhereClause)
 	if err != nil {
-		return err
-	}
-	c := base.inside()
-	f, rel, err := x.changing(c, spec.Target, spec.FromClause, spec.WhereClause)
-	if err != nil {
-		return err
-	}
-	if err := x.writes(tx, rel.table); err != nil {
 		return err
 	}
 	o, err := x.output(c, rel.table, spec.OutputClause, spec.OutputIntoClause, false)
