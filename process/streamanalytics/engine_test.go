@@ -215,6 +215,9 @@ func TestRefused(t *testing.T) {
 		{"SELECT * INTO a FROM input; SELECT * INTO b FROM input", "2 outputs"},
 		{"SELECT a.* INTO output FROM one a JOIN two b ON a.x = b.x AND DATEDIFF(second, a, b) BETWEEN 0 AND 5", "2 inputs"},
 		{"SELECT COUNT(*) AS n INTO output FROM input GROUP BY TumblingWindow(second, 5)", "partitions"},
+		{"SELECT deviceId, COUNT(*) AS n INTO output FROM input GROUP BY deviceId, type, TumblingWindow(second, 5)", "key 2 of GROUP BY"},
+		{"SELECT deviceId, COUNT(*) AS n INTO output FROM input GROUP BY deviceId, Windows(TumblingWindow(second, 5), TumblingWindow(second, 10))", "different windows"},
+		{"SELECT eventId INTO output FROM input; SELECT deviceId INTO output FROM input", "2 statements"},
 	} {
 		_, err := makeEngine(c.query, 4, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -62,22 +62,26 @@ func (t *timedTask) Tick(arrival int64, out *process.Output) error {
 	return t.clock(arrival)
 }
 
-// Waiting implements process.Clocked. What analytic functions keep makes no
-// results by itself.
+// Waiting implements process.Clocked. Groups are kept beyond their windows, and
+// what analytic functions keep makes no results by itself.
 func (t *timedTask) Waiting() bool {
 	if t.broken != nil {
 		return false
 	}
 	for _, s := range t.exec.States() {
-		if s.Operator != operatorOver && s.Keys > 0 {
+		open := s.Keys
+		switch s.Operator {
+		case "GROUP BY", "MATCH_RECOGNIZE":
+			open = s.Windows
+		case "OVER":
+			open = 0
+		}
+		if open > 0 {
 			return true
 		}
 	}
 	return false
 }
-
-// operatorOver is how exec names analytic functions.
-const operatorOver = "OVER"
 
 // clock tells the query that it is a time of the log, in microseconds.
 func (t *task) clock(at int64) error {
