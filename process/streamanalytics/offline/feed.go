@@ -49,9 +49,10 @@ type feed struct {
 
 // survey is what a first pass over a file finds.
 type survey struct {
-	events     int64
-	lag        int64
-	partitions []int32
+	events int64
+	lag    int64
+	// partitions counts the events of each partition.
+	partitions map[int32]int64
 	// named tells that events name their partitions; untimed counts events
 	// without a time of their own.
 	named   bool
@@ -66,7 +67,8 @@ func (f *feed) look(open files.Opener, stop func() error) (s survey, err error) 
 		return s, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	last, timed := int32(-1), false
+	s.partitions = map[int32]int64{}
+	timed := false
 	for {
 		rec, err := r.Next()
 		if err == io.EOF {
@@ -81,15 +83,16 @@ func (f *feed) look(open files.Opener, stop func() error) (s survey, err error) 
 			}
 		}
 		if rec.Err != nil {
+			s.partitions[f.partition]++
+			s.untimed++
 			continue
 		}
 		t := f.clock.read(rec.JSON)
 		if t.partition >= 0 {
 			s.named = true
-			if t.partition != last && !slices.Contains(s.partitions, t.partition) {
-				s.partitions = append(s.partitions, t.partition)
-			}
-			last = t.partition
+			s.partitions[t.partition]++
+		} else {
+			s.partitions[f.partition]++
 		}
 		switch {
 		case !t.own:

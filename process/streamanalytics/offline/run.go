@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -115,15 +116,15 @@ func (e *RunError) Unwrap() error { return e.Err }
 type runner struct {
 	Request
 	*compiled
-	feeds   []*feed
-	task    *exec.Task
-	now     *event
-	from    *feed
-	event   exec.Event
-	offsets map[place]int64
-	// named tells which inputs have events that name their partitions.
-	named map[int]bool
-	rows  []int64
+	feeds  []*feed
+	task   *exec.Task
+	now    *event
+	from   *feed
+	event  exec.Event
+	places map[place]*position
+	// over are partitions that have no more events and are to be closed.
+	over []place
+	rows []int64
 	// given is the number of all rows.
 	given   int64
 	ctx     context.Context
@@ -139,6 +140,24 @@ type place struct {
 	partition int32
 }
 
+// position is how far a partition is: the number of its next event, and how many
+// are left, where that is known.
+type position struct {
+	offset, left int64
+	counted      bool
+}
+
+// position finds, or begins, a partition.
+func (r *runner) position(input int, partition int32) *position {
+	at := place{input, partition}
+	p := r.places[at]
+	if p == nil {
+		p = &position{}
+		r.places[at] = p
+	}
+	return p
+}
+
 // Run runs a query over its files until they end. Errors are a UseError or a
 // *QueryError about what was asked for, a *RunError about a failed run, or
 // those of Row and the files. The summary is complete if err is nil, and says
@@ -151,7 +170,7 @@ func Run(ctx context.Context, q Request) (*Summary, error) {
 	if q.Now == nil {
 		q.Now = time.Now
 	}
-	r := &runner{Request: q, ctx: ctx, compiled: c, began: q.Now(), offsets: map[place]int64{}, named: map[int]bool{},
+	r := &runner{Request: q, ctx: ctx, compiled: c, began: q.Now(), places: map[place]*position{},
 		rows: make([]int64, len(c.job.Outputs))}
 	r.summary.Dropped, r.summary.Latest = map[string]int64{}, exec.NoTime
 	if err := r.prepare(ctx); err != nil {
@@ -256,16 +275,15 @@ func (r *runner) survey(ctx context.Context, f *feed, partitions map[string][]in
 		r.notes = append(r.notes, fmt.Sprintf("%s of %s have no time in the field %s; they arrive with the event before them",
 			several(s.untimed, "event"), f.file.Path, r.Options.Arrival))
 	}
-	if s.named {
-		r.named[f.input] = true
-	} else if s.events > 0 {
-		s.partitions = []int32{f.partition}
-	}
 	if len(r.feeds) == 1 && s.untimed < s.events && s.lag == 0 && !s.named && r.eventTimeOnly(f) {
 		f.plain, f.latest = true, s.latest
 	}
-	for _, p := range s.partitions {
-		if !slices.Contains(partitions[name], p) {
+	for _, p := range slices.Sorted(maps.Keys(s.partitions)) {
+		at := r.position(f.input, p)
+		at.left, at.counted = at.left+s.partitions[p], true
+		// Events that come in the order of their times need not wait for a
+		// partition that has not begun.
+		if f.clock.mode != byEvent && !slices.Contains(partitions[name], p) {
 			partitions[name] = append(partitions[name], p)
 		}
 	}
@@ -346,11 +364,6 @@ func (r *runner) work(ctx context.Context) error {
 		if err := f.advance(); err != nil {
 			return err
 		}
-		if f.head == nil {
-			if err := r.ended(f); err != nil {
-				return err
-			}
-		}
 	}
 	r.now, r.from = nil, nil
 	r.summary.StateBytes = max(r.summary.StateBytes, r.task.StateBytes())
@@ -380,9 +393,10 @@ func (r *runner) push(f *feed) error {
 	e := f.head
 	r.now, r.from = e, f
 	r.summary.Latest = max(r.summary.Latest, e.key)
-	at := place{f.input, e.partition}
-	offset := r.offsets[at]
-	r.offsets[at] = offset + 1
+	at := r.position(f.input, e.partition)
+	offset := at.offset
+	at.offset++
+	at.left--
 	r.event = exec.Event{Input: f.input, Partition: e.partition, Offset: offset, Arrival: e.key, Enqueued: e.key, Raw: e.raw, Property: r.property}
 	if f.clock.mode == byEvent {
 		r.event.Arrival = exec.NoTime
@@ -390,17 +404,60 @@ func (r *runner) push(f *feed) error {
 			r.event.Arrival = e.key
 		}
 	}
+	var err error
 	if e.bad != nil {
-		r.summary.Dropped[exec.NotReadable.String()]++
-		r.summary.Stats.InputEvents++
-		r.summary.Stats.InputEventBytes += int64(len(e.raw))
-		r.summary.Stats.InputDeserializationErrors++
-		return r.report(&exec.Dropped{Reason: exec.NotReadable, Input: r.job.Inputs[f.input].Name, Partition: e.partition, Offset: offset, Detail: e.bad.Error(), Raw: e.raw})
-	}
-	if err := r.task.Push(&r.event); err != nil {
+		err = r.unreadable(f, offset)
+	} else if err = r.task.Push(&r.event); err != nil {
 		return r.failed(err)
 	}
+	if err == nil && at.counted && at.left == 0 {
+		r.over = append(r.over, place{f.input, e.partition})
+		err = r.closeEnded(f.input)
+	} else if err == nil && at.offset == 1 && len(r.over) > 0 {
+		err = r.closeEnded(f.input)
+	}
+	if err != nil {
+		return err
+	}
 	return r.rowErr
+}
+
+// closeEnded tells the engine of partitions that have no more events, so that
+// others do not wait for them. The last one that has begun stays open until the
+// next one begins: an input without an open partition is at its end.
+func (r *runner) closeEnded(input int) error {
+	open, left := false, false
+	for at, p := range r.places {
+		if at.input == input {
+			left = left || p.left > 0
+			open = open || p.left > 0 && p.offset > 0
+		}
+	}
+	if left && !open {
+		return nil
+	}
+	for i := 0; i < len(r.over); {
+		at := r.over[i]
+		if at.input != input {
+			i++
+			continue
+		}
+		if err := r.task.FinishPartition(input, at.partition); err != nil {
+			return r.failed(err)
+		}
+		r.over = slices.Delete(r.over, i, i+1)
+	}
+	return nil
+}
+
+// unreadable counts and reports a record that could not be read.
+func (r *runner) unreadable(f *feed, offset int64) error {
+	e := f.head
+	r.summary.Dropped[exec.NotReadable.String()]++
+	r.summary.Stats.InputEvents++
+	r.summary.Stats.InputEventBytes += int64(len(e.raw))
+	r.summary.Stats.InputDeserializationErrors++
+	return r.report(&exec.Dropped{Reason: exec.NotReadable, Input: r.job.Inputs[f.input].Name, Partition: e.partition, Offset: offset, Detail: e.bad.Error(), Raw: e.raw})
 }
 
 // unstamped tells whether the query also reads an input without TIMESTAMP BY.
@@ -433,19 +490,4 @@ func (r *runner) property(name string) value.Value {
 		v = v.Get(part)
 	}
 	return v
-}
-
-// ended tells the engine that a partition has no more events, so that others
-// do not wait for it.
-func (r *runner) ended(f *feed) error {
-	if r.named[f.input] {
-		return nil // another file may have events of the partition
-	}
-	if _, ok := r.offsets[place{f.input, f.partition}]; !ok {
-		return nil
-	}
-	if err := r.task.FinishPartition(f.input, f.partition); err != nil {
-		return r.failed(err)
-	}
-	return r.rowErr
 }

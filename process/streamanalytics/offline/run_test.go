@@ -335,3 +335,39 @@ func FuzzCase(f *testing.F) {
 		}
 	})
 }
+
+// Partitions that follow each other, or that have few events, do not make the
+// others wait: the state stays small.
+func TestPartitionsThatEndHoldNothingBack(t *testing.T) {
+	t.Parallel()
+	line := func(second, partition int) string {
+		second++ // midnight belongs to the window before it
+		return fmt.Sprintf("{\"t\":\"2026-01-01T%02d:%02d:%02dZ\",\"PartitionId\":%d,\"pad\":\"%0200d\"}\n", second/3600, second/60%60, second%60, partition, second)
+	}
+	var first, second, mixed strings.Builder
+	for i := range 3000 {
+		first.WriteString(strings.Replace(line(i, 0), "PartitionId", "p", 1))
+		second.WriteString(strings.Replace(line(5000+i, 0), "PartitionId", "p", 1))
+		mixed.WriteString(line(i, 1))
+		if i < 3 || i == 2000 {
+			mixed.WriteString(line(i, 2+i%3))
+		}
+	}
+	w := world{"a.json": first.String(), "b.json": second.String(), "m.json": mixed.String()}
+	const query = "SELECT COUNT(*) AS n FROM Input TIMESTAMP BY t GROUP BY TumblingWindow(hour, 6)"
+	for name, tt := range map[string]struct {
+		flags []string
+		want  string
+	}{
+		"one after the other": {[]string{"-i", "Input=a.json", "-i", "Input=b.json"}, `output:{"n":6000}`},
+		"some with few":       {[]string{"-i", "Input=m.json"}, `output:{"n":3004}`},
+	} {
+		rows, s, err := ran(t, w, query, tt.flags...)
+		if err != nil || !slices.Equal(rows, []string{tt.want}) {
+			t.Errorf("%s: %q, %v", name, rows, err)
+		}
+		if s != nil && name == "one after the other" && s.StateBytes > 10_000 {
+			t.Errorf("%s: the state took %d bytes", name, s.StateBytes)
+		}
+	}
+}
