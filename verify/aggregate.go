@@ -129,15 +129,17 @@ func (j *judge) aggregate() error {
 		return cmp.Or(cmp.Compare(x.end, y.end), cmp.Compare(x.device, y.device))
 	})
 	rows := columns{devices: j.events.devices}
-	writer := rowWriter{a: a}
+	j.rowWriter = newRowWriter(a)
+	j.windows = make([]sums, 0, len(order))
 	for _, b := range order {
 		s := buckets[b]
-		id, text := writer.row(rows.devices[b.device], b.end, s)
+		id, text := j.rowWriter.row(rows.devices[b.device], b.end, s)
 		fingerprint, err := record.Fingerprint(text)
 		if err != nil {
 			return fmt.Errorf("making the row that is expected of %s: %w", rows.devices[b.device], err)
 		}
 		i := rows.add(id, fingerprint, b.device, b.end, b.end, s.n > 0)
+		j.windows = append(j.windows, *s)
 		if s.n > 0 {
 			v.Rows++
 		} else {
@@ -209,11 +211,23 @@ func (s *sums) add(sequence, createdAt int64) {
 	s.minCreated, s.maxCreated = min(s.minCreated, createdAt), max(s.maxCreated, createdAt)
 }
 
+// expected is the row that window i must be, for people.
+func (j *judge) expected(i uint32) string {
+	k, s := j.events.at(i)
+	_, text := j.rowWriter.row(j.events.devices[k.device[s]], k.createdAt[s], &j.windows[i])
+	return string(text)
+}
+
 // rowWriter makes expected rows, by the rule of docs/formats/rows.md. Its memory
 // is used for one after the other.
 type rowWriter struct {
-	a          *Aggregate
-	text, name []byte
+	a     *Aggregate
+	names []string // of the columns, in order
+	text  []byte
+}
+
+func newRowWriter(a *Aggregate) *rowWriter {
+	return &rowWriter{a: a, names: slices.Sorted(maps.Keys(a.Columns))}
 }
 
 // rowID is the id of a row: its parts, each with its length in front, hashed.
@@ -243,12 +257,11 @@ func (w *rowWriter) row(device string, end int64, s *sums) (record.ID, []byte) {
 	b = fmt.Appendf(b, `,"deviceSequenceNumber":%d,"createdAt":"`, end)
 	b = record.AppendTime(b, end)
 	b = append(b, '"')
-	for name, what := range w.a.Columns {
+	for _, name := range w.names {
 		b = append(b, ',')
-		w.name = append(w.name[:0], name...)
-		b = record.AppendString(b, w.name)
+		b = record.AppendString(b, []byte(name))
 		b = append(b, ':')
-		switch what {
+		switch w.a.Columns[name] {
 		case columnCount:
 			b = strconv.AppendInt(b, s.n, 10)
 		case columnMinSequence:

@@ -24,6 +24,9 @@ func (j *judge) fates() {
 			if absent > j.in.DroppedByPolicy && j.examples.wants(KindMissing) {
 				x := j.exampleOf(KindMissing, i)
 				x.Detail = fmt.Sprintf("created %s, acknowledged by the log, in no row and no dead letter", clock(k.createdAt[s]))
+				if j.windows != nil {
+					x.Detail = "there is no row " + j.expected(i)
+				}
 				j.examples.add(x)
 			}
 		default:

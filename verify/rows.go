@@ -131,7 +131,11 @@ func (j *judge) altered(i uint32, s *record.Stored) string {
 	if sent := k.createdAt[slot]; s.CreatedAt != sent {
 		wrong = append(wrong, fmt.Sprintf("createdAt is %s, sent was %s", clock(s.CreatedAt), clock(sent)))
 	}
-	if s.Fingerprint != k.fingerprint[slot] && k.state[slot]&stUnsure == 0 {
+	switch {
+	case s.Fingerprint == k.fingerprint[slot] || k.state[slot]&stUnsure != 0:
+	case j.windows != nil:
+		wrong = append(wrong, "it is not "+j.expected(i))
+	default:
 		wrong = append(wrong, fmt.Sprintf("its content is not what was sent (fingerprint %016x, sent was %016x)",
 			s.Fingerprint, k.fingerprint[slot]))
 	}

@@ -84,6 +84,10 @@ type judge struct {
 	files     []record.LedgerFile
 	examples  examples
 	series    *series
+	// windows are what the rows sum up, by their number, and rowWriter makes
+	// rows of it; nil if rows are events.
+	windows   []sums
+	rowWriter *rowWriter
 	stages    *stages
 
 	firstSent, lastSent, lastEnqueued, lastStored int64
