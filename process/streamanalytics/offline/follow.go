@@ -14,7 +14,6 @@ import (
 type follower struct {
 	ctx     context.Context
 	records chan read
-	reader  files.Reader
 	// wait is called when there is nothing to read, and each second after.
 	wait func() error
 }
