@@ -12,7 +12,6 @@ import (
 	"millrace/connector"
 	"millrace/connector/blob"
 	"millrace/connector/delta/txlog"
-	"millrace/record"
 )
 
 // Store is a connector.Store in a Delta table. It is one worker: the epochs of
@@ -233,49 +232,23 @@ func (s *Store) moves(w *connector.Write) ([]move, error) {
 	if len(w.Results) > s.cfg.MaxRows {
 		return nil, fmt.Errorf("a write of %d results to %s, which takes %d at once", len(w.Results), s.Describe(), s.cfg.MaxRows)
 	}
-	moves := make([]move, len(w.Advances))
+	advances, err := w.Check(false, nil)
+	if err != nil {
+		return nil, err
+	}
+	moves := make([]move, len(advances))
 	var unclaimed []int32
 	s.mu.Lock()
-	for i, a := range w.Advances {
+	defer s.mu.Unlock()
+	for i, a := range advances {
 		epoch, ok := s.epochs[a.Partition]
 		if !ok {
 			unclaimed = append(unclaimed, a.Partition)
 		}
 		moves[i] = move{a, epoch}
 	}
-	s.mu.Unlock()
 	if len(unclaimed) > 0 {
-		slices.Sort(unclaimed)
 		return nil, connector.FencedError(unclaimed, "this worker has not claimed them")
 	}
-	slices.SortFunc(moves, func(a, b move) int { return int(a.Partition) - int(b.Partition) })
-	for i, m := range moves {
-		if i > 0 && moves[i-1].Partition == m.Partition {
-			return nil, fmt.Errorf("a write advances partition %d twice", m.Partition)
-		}
-		if m.To < m.From {
-			return nil, fmt.Errorf("a write takes partition %d back from %d to %d", m.Partition, m.From, m.To)
-		}
-	}
-	return moves, covered(w.Results, moves)
-}
-
-// covered checks that every result lies within its partition's advance.
-func covered(results []record.Result, moves []move) error {
-	var m *move
-	for i := range results {
-		r := &results[i]
-		if m == nil || m.Partition != r.Partition {
-			at, ok := slices.BinarySearchFunc(moves, r.Partition, func(m move, p int32) int { return int(m.Partition) - int(p) })
-			if !ok {
-				return fmt.Errorf("a write has a result of partition %d, which it does not advance", r.Partition)
-			}
-			m = &moves[at]
-		}
-		if (m.From != connector.Unknown && r.Offset < m.From) || r.Offset >= m.To {
-			return fmt.Errorf("a write has a result at %d of partition %d, which it advances from %d to %d",
-				r.Offset, r.Partition, m.From, m.To)
-		}
-	}
-	return nil
+	return moves, nil
 }

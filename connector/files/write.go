@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -91,22 +90,16 @@ func (s *Store) moves(w *connector.Write) ([]move, error) {
 	if len(w.Results) > s.cfg.MaxRows {
 		return nil, fmt.Errorf("a write of %d results to %s, which takes %d at once", len(w.Results), s.Describe(), s.cfg.MaxRows)
 	}
-	moves := make([]move, len(w.Advances))
-	for i, a := range w.Advances {
-		moves[i].Advance = a
-	}
-	slices.SortFunc(moves, func(a, b move) int { return int(a.Partition) - int(b.Partition) })
-	for i := range moves {
-		m := &moves[i]
-		if i > 0 && moves[i-1].Partition == m.Partition {
-			return nil, fmt.Errorf("a write advances partition %d twice", m.Partition)
-		}
-		if m.To < m.From {
-			return nil, fmt.Errorf("a write takes partition %d back from %d to %d", m.Partition, m.From, m.To)
-		}
-	}
-	if err := assign(moves, w.Results); err != nil {
+	indexes := make([][]int32, len(w.Advances)) // the results of each advance
+	advances, err := w.Check(false, func(result, advance int) {
+		indexes[advance] = append(indexes[advance], int32(result))
+	})
+	if err != nil {
 		return nil, err
+	}
+	moves := make([]move, len(advances))
+	for i, a := range advances {
+		moves[i].Advance, moves[i].indexes = a, indexes[i]
 	}
 	var unclaimed, elsewhere []int32
 	s.mu.Lock()
@@ -131,27 +124,6 @@ func (s *Store) moves(w *connector.Write) ([]move, error) {
 		return nil, connector.FencedError(elsewhere, "they are at other positions")
 	}
 	return moves, nil
-}
-
-// assign gives each move its results.
-func assign(moves []move, results []record.Result) error {
-	var m *move
-	for i := range results {
-		r := &results[i]
-		if m == nil || m.Partition != r.Partition {
-			at, ok := slices.BinarySearchFunc(moves, r.Partition, func(m move, p int32) int { return int(m.Partition) - int(p) })
-			if !ok {
-				return fmt.Errorf("a write has a result of partition %d, which it does not advance", r.Partition)
-			}
-			m = &moves[at]
-		}
-		if m.From != connector.Unknown && r.Offset < m.From || r.Offset >= m.To {
-			return fmt.Errorf("a write has a result at %d of partition %d, which it advances from %d to %d",
-				r.Offset, r.Partition, m.From, m.To)
-		}
-		m.indexes = append(m.indexes, int32(i))
-	}
-	return nil
 }
 
 // owned asks whether this worker's claims are the last ones.

@@ -97,47 +97,25 @@ func (s *Store) unit(w *connector.Write) (*unit, error) {
 	if most := s.d.traits().MaxRows; len(w.Results) > most {
 		return nil, fmt.Errorf("a write of %d results to %s, which takes %d at once", len(w.Results), s.Describe(), most)
 	}
-	u := &unit{results: w.Results, advances: make([]move, len(w.Advances))}
+	advances, err := w.Check(s.d.traits().Timed, nil)
+	if err != nil {
+		return nil, err
+	}
+	u := &unit{results: w.Results, advances: make([]move, len(advances))}
 	var unclaimed []int32
 	s.mu.Lock()
-	for i, a := range w.Advances {
+	defer s.mu.Unlock()
+	for i, a := range advances {
 		epoch, ok := s.epochs[a.Partition]
 		if !ok {
 			unclaimed = append(unclaimed, a.Partition)
 		}
 		u.advances[i] = move{a, epoch}
 	}
-	s.mu.Unlock()
 	if len(unclaimed) > 0 {
 		return nil, connector.FencedError(unclaimed, "this worker has not claimed them")
 	}
-	slices.SortFunc(u.advances, func(a, b move) int { return int(a.Partition) - int(b.Partition) })
-	for i, m := range u.advances {
-		if i > 0 && u.advances[i-1].Partition == m.Partition {
-			return nil, fmt.Errorf("a write advances partition %d twice", m.Partition)
-		}
-	}
-	return u, u.covers()
-}
-
-// covers checks that every result lies within its partition's advance.
-func (u *unit) covers() error {
-	var m *move
-	for i := range u.results {
-		r := &u.results[i]
-		if m == nil || m.Partition != r.Partition {
-			at, ok := slices.BinarySearchFunc(u.advances, r.Partition, func(m move, p int32) int { return int(m.Partition) - int(p) })
-			if !ok {
-				return fmt.Errorf("a write has a result of partition %d, which it does not advance", r.Partition)
-			}
-			m = &u.advances[at]
-		}
-		if (m.From != connector.Unknown && r.Offset < m.From) || r.Offset > m.To {
-			return fmt.Errorf("a write has a result at %d of partition %d, which it advances from %d to %d",
-				r.Offset, r.Partition, m.From, m.To)
-		}
-	}
-	return nil
+	return u, nil
 }
 
 // settle explains positions that are not what a unit expected. Either its
