@@ -1,7 +1,6 @@
 package syntax
 
 import (
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -175,40 +174,6 @@ func TestNearest(t *testing.T) {
 	} {
 		if got := Nearest(word, words); got != want {
 			t.Errorf("%q is near %q, not %q", word, got, want)
-		}
-	}
-}
-
-// The distance agrees with the recursive definition.
-func TestDistance(t *testing.T) {
-	t.Parallel()
-	var slow func(a, b string) int
-	slow = func(a, b string) int {
-		if a == "" || b == "" {
-			return len(a) + len(b)
-		}
-		cost := 1
-		if a[0] == b[0] {
-			cost = 0
-		}
-		best := min(slow(a[1:], b)+1, slow(a, b[1:])+1, slow(a[1:], b[1:])+cost)
-		if len(a) > 1 && len(b) > 1 && a[0] == b[1] && a[1] == b[0] {
-			best = min(best, slow(a[2:], b[2:])+1)
-		}
-		return best
-	}
-	r := rand.New(rand.NewPCG(1, 1))
-	word := func() string {
-		w := make([]byte, r.IntN(7))
-		for i := range w {
-			w[i] = "abc"[r.IntN(3)]
-		}
-		return string(w)
-	}
-	for range 2000 {
-		a, b, limit := word(), word(), 1+r.IntN(5)
-		if got, want := distance(a, b, limit), min(slow(a, b), limit); got != want {
-			t.Errorf("from %q to %q with limit %d: %d, not %d", a, b, limit, got, want)
 		}
 	}
 }

@@ -1,8 +1,9 @@
 package syntax
 
 import (
-	"slices"
 	"strings"
+
+	"millrace/internal/spelling"
 )
 
 // TimeUnit is a unit of time.
@@ -114,39 +115,9 @@ func Nearest(word string, candidates []string) string {
 	best, bestAt := "", limit+1
 	upper := strings.ToUpper(word)
 	for _, c := range candidates {
-		if d := distance(upper, strings.ToUpper(c), bestAt); d < bestAt {
+		if d := spelling.Distance(upper, strings.ToUpper(c), bestAt); d < bestAt {
 			best, bestAt = c, d
 		}
 	}
 	return best
-}
-
-// distance counts the edits from a to b; from limit on it does not count on.
-func distance(a, b string, limit int) int {
-	if diff := len(a) - len(b); diff >= limit || -diff >= limit {
-		return limit
-	}
-	var before []int
-	last, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		if slices.Min(row) >= limit {
-			return limit
-		}
-		before, last, row = slices.Clone(last), row, last
-	}
-	return min(last[len(b)], limit)
 }
