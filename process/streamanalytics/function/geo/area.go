@@ -1,5 +1,7 @@
 package geo
 
+import "math"
+
 // area is a polygon of the plane with an index of its edges, for finding
 // points in it: horizontal slabs, each with the edges that touch it.
 type area struct {
@@ -22,19 +24,29 @@ const (
 	inside
 )
 
-// edgesPerSlab is about how many edges a look-up goes through.
-const edgesPerSlab = 4
+const (
+	// edgesPerSlab is about how many edges a look-up goes through.
+	edgesPerSlab = 4
+	maxSlabs     = 4096
+	// slabsPerEdge bounds in how many slabs an edge is on average: the edges of
+	// a comb are all as high as the whole, and would be in every slab.
+	slabsPerEdge = 8
+)
 
 func newArea(rings [][]xy) *area {
 	r := &area{box: emptyBox()}
+	climbed := 0.0
 	for _, ring := range rings {
 		for i, p := range ring {
+			next := ring[(i+1)%len(ring)]
 			r.box.add(p)
-			r.edges = append(r.edges, edge{p, ring[(i+1)%len(ring)]})
+			r.edges = append(r.edges, edge{p, next})
+			climbed += math.Abs(next.y - p.y)
 		}
 	}
-	n := max(1, min(len(r.edges)/edgesPerSlab, 4096))
+	n := max(1, min(len(r.edges)/edgesPerSlab, maxSlabs))
 	if height := r.box.high.y - r.box.low.y; height > 0 {
+		n = max(1, min(n, int(float64(slabsPerEdge*len(r.edges))*(height/climbed))))
 		r.scale = float64(n) / height
 	} else {
 		n = 1

@@ -387,6 +387,31 @@ func TestPointsInPolygons(t *testing.T) {
 
 // On a small piece of the globe geography and plane agree away from edges, and
 // the relations agree with each other.
+// A comb has edges that are all as high as the whole. Its index must not grow
+// with the square of their number.
+func TestIndexOfACombIsBounded(t *testing.T) {
+	t.Parallel()
+	ring := []xy{{0, 0}}
+	const teeth = 20_000
+	for i := range teeth {
+		x := float64(i) / teeth
+		ring = append(ring, xy{x, 80}, xy{x + 0.5/teeth, 1})
+	}
+	ring = append(ring, xy{1, 80}, xy{1, 0})
+	a := newArea([][]xy{ring})
+	if n := len(a.order); n > 16*len(ring) {
+		t.Errorf("%d edges take %d places", len(ring), n)
+	}
+	for _, p := range []struct {
+		at   xy
+		want place
+	}{{xy{0.5, 0.5}, inside}, {xy{0.5, 79}, inside}, {xy{0.5 + 0.5/teeth, 70}, outside}, {xy{0.5, 81}, outside}, {xy{0.3, 0}, onEdge}} {
+		if got := a.locate(p.at); got != p.want {
+			t.Errorf("%v is at place %d, want %d", p.at, got, p.want)
+		}
+	}
+}
+
 func TestLevelsAgreeInTheSmall(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(7, 8))
