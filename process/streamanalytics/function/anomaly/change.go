@@ -293,7 +293,11 @@ func (d *changePoint) ReadState(b []byte) (rest []byte, err error) {
 			return nil, errState
 		}
 	}
-	// The odds must be those of an urn, so that nothing is divided by zero.
+	// The odds must be those of an urn, so that nothing is divided by zero or by
+	// next to nothing.
+	if d.size > 0 && d.size < 1 {
+		return nil, errState
+	}
 	for g := range maxGroups {
 		if d.size > 0 && g <= bounds && d.reference[g] < 1 {
 			return nil, errState
