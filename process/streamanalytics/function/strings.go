@@ -2,7 +2,6 @@ package function
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -346,9 +345,15 @@ func translate(args []value.Value) (value.Value, error) {
 		return value.Value{}, fmt.Errorf("TRANSLATE takes as many translations as characters, not %d for %d (%s for %s)",
 			len(b), len(a), describe(args[2]), describe(args[1]))
 	}
+	translation := make(map[rune]rune, len(a))
+	for i, r := range a {
+		if _, listed := translation[r]; !listed {
+			translation[r] = b[i]
+		}
+	}
 	return value.Text(strings.Map(func(r rune) rune {
-		if i := slices.Index(a, r); i >= 0 {
-			return b[i]
+		if t, listed := translation[r]; listed {
+			return t
 		}
 		return r
 	}, s)), nil
