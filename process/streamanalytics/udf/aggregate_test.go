@@ -250,6 +250,29 @@ func TestStateSurvives(t *testing.T) {
 	}
 }
 
+// What can be saved can be read again, whatever its size and sign.
+func TestLargeBigIntsSurvive(t *testing.T) {
+	t.Parallel()
+	const source = `function Big() {
+	this.init = function () { this.all = [0n, -1n, 1n << 200000n, -(1n << 200000n) + 7n]; };
+	this.accumulate = function () { this.all[2]++; };
+	this.computeResult = function () { return this.all.map(function (n) { return n.toString(16); }).join(); };
+}`
+	a := aggregate(t, load(t, source), "Big")
+	st, restored := state(t, a), state(t, a)
+	add(t, st, 0, value.Int(1))
+	saved, err := st.AppendState(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := restored.ReadState(saved); err != nil {
+		t.Fatal(err)
+	}
+	if want, got := result(t, st).Str(), result(t, restored).Str(); got != want || len(want) < 100_000 {
+		t.Errorf("the numbers differ: %d and %d digits", len(want), len(got))
+	}
+}
+
 func TestStateThatCanNotBeSaved(t *testing.T) {
 	t.Parallel()
 	for set, want := range map[string]string{

@@ -144,18 +144,11 @@ func (d *decoder) value(depth int) goja.Value {
 	return nil
 }
 
-// maxBigInt bounds the digits of a BigInt: reading them takes quadratic time.
-const maxBigInt = 1 << 14
-
 func (d *decoder) bigInt() goja.Value {
-	digits := d.text()
-	n, ok := new(big.Int), false
-	if len(digits) <= maxBigInt {
-		n, ok = n.SetString(digits, 10)
-	}
-	if !ok {
-		d.damaged()
-		return nil
+	negative := d.byte() == 1
+	n := new(big.Int).SetBytes(d.take(d.count(1)))
+	if negative {
+		n.Neg(n)
 	}
 	return d.script.vm.ToValue(n)
 }

@@ -71,7 +71,7 @@ func (r *Runtime) random() float64 {
 }
 
 // newScript runs a file in a new engine.
-func newScript(file *source, options Options) (*script, error) {
+func newScript(file *source, options Options) (_ *script, err error) {
 	s := &script{file: file, options: options, vm: goja.New()}
 	s.guard = guard{vm: s.vm, options: options}
 	s.vm.SetMaxCallStackSize(options.MaxDepth)
@@ -104,7 +104,7 @@ func newScript(file *source, options Options) (*script, error) {
 		return nil, fmt.Errorf("running the prelude: %w", err)
 	}
 	s.guard.enter()
-	defer s.guard.leave()
+	defer s.leave("", &err)
 	if _, err := s.vm.RunProgram(file.program); err != nil {
 		return nil, s.newError("", err)
 	}

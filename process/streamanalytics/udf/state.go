@@ -133,7 +133,11 @@ func (e *encoder) value(dst []byte, v goja.Value, depth int) []byte {
 	case float64:
 		return binary.LittleEndian.AppendUint64(append(dst, tagFloat), math.Float64bits(x))
 	case *big.Int:
-		return appendText(append(dst, tagBigInt), x.String())
+		sign := byte(0)
+		if x.Sign() < 0 {
+			sign = 1
+		}
+		return appendText(append(dst, tagBigInt, sign), string(x.Bytes()))
 	}
 	e.fail("of an unknown type")
 	return dst
