@@ -2,7 +2,8 @@ package timing
 
 import (
 	"fmt"
-	"time"
+
+	"millrace/process/streamanalytics/value"
 )
 
 // Defaults and limits of the policies. The service's interface takes a late
@@ -91,7 +92,7 @@ func (p Policy) Validate() error {
 // floors tells whether arrival times bound the times that can still come.
 func (p Policy) floors() bool { return !p.Applies || !p.Replay && !p.NoArrival }
 
-func span(ticks int64) string { return (time.Duration(ticks) * 100).String() }
+func span(ticks int64) string { return value.ToGoDuration(ticks).String() }
 
 // Outcome is what became of an event.
 type Outcome uint8

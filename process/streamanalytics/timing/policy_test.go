@@ -244,6 +244,7 @@ func TestPoliciesThatAreNotValid(t *testing.T) {
 		{timing.Options[int]{Policy: timing.Policy{Late: -1}}, "negative"},
 		{timing.Options[int]{Policy: timing.Policy{OutOfOrder: -1}}, "negative"},
 		{timing.Options[int]{Policy: timing.Policy{Late: timing.MaxLate + 1}}, "longer than the allowed 503h59m59s"},
+		{timing.Options[int]{Policy: timing.Policy{Late: timing.Always}}, "tolerance of 2562047h"},
 		{timing.Options[int]{Policy: timing.Policy{Mode: 7}}, "neither"},
 		{timing.Options[int]{}, "emit"},
 		{timing.Options[int]{Substreams: true, Emit: func(int64, int) {}}, "TIMESTAMP BY"},

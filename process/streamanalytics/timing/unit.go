@@ -5,16 +5,17 @@ import (
 	"math"
 
 	"millrace/process/streamanalytics/syntax"
+	"millrace/process/streamanalytics/value"
 )
 
-// Ticks of the units of time.
+// Ticks of the units of time, which are those of values.
 const (
-	TicksPerMicrosecond int64 = 10
-	TicksPerMillisecond       = 1000 * TicksPerMicrosecond
-	TicksPerSecond            = 1000 * TicksPerMillisecond
-	TicksPerMinute            = 60 * TicksPerSecond
-	TicksPerHour              = 60 * TicksPerMinute
-	TicksPerDay               = 24 * TicksPerHour
+	TicksPerMicrosecond = value.TicksPerMicrosecond
+	TicksPerMillisecond = value.TicksPerMillisecond
+	TicksPerSecond      = value.TicksPerSecond
+	TicksPerMinute      = value.TicksPerMinute
+	TicksPerHour        = value.TicksPerHour
+	TicksPerDay         = value.TicksPerDay
 )
 
 // Never is before, and Always after every time: the watermark of a stream that
