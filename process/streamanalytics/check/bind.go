@@ -25,6 +25,8 @@ type binder struct {
 	inside string
 	// match binds the conditions and measures of a pattern.
 	match *matchScope
+	// alias tells that what a name of the select list stands for is bound.
+	alias bool
 	// cost counts the nodes of the result, see grow.
 	cost int
 }
@@ -148,7 +150,51 @@ func (b *binder) column(x *syntax.Column) plan.Expr {
 	if b.group != nil {
 		return b.notGrouped(x)
 	}
+	if b.isText(x.Path) {
+		return b.nameOrText(x)
+	}
 	return b.path(x, x.Path)
+}
+
+// isText tells whether a path is one name in double quotes that no input surely
+// has. The documentation writes both names with awkward characters and texts
+// that way: SELECT "[my][Field]" and WHERE State = "WA".
+func (b *binder) isText(path []*syntax.Ident) bool {
+	if len(path) != 1 || path[0].Quote != '"' || b.scope == nil || b.only != nil || b.scope.byAlias(path[0].Name) != nil {
+		return false
+	}
+	for _, e := range b.scope.entries {
+		if e.has(path[0].Name) {
+			return false
+		}
+	}
+	switch b.clause {
+	case "SELECT", "WHERE", "HAVING", "ON":
+		return true
+	}
+	return false
+}
+
+// nameOrText is the column of that name for events that have it, and the text
+// itself for others; with several inputs, that could have it, it is the text.
+func (b *binder) nameOrText(x *syntax.Column) plan.Expr {
+	text := &syntax.String{Span: x.Span, Value: x.Path[0].Name}
+	open := 0
+	for _, e := range b.scope.entries {
+		if e.open() {
+			open++
+		}
+	}
+	if open != 1 {
+		return b.expr(text)
+	}
+	qualified := &syntax.Column{Span: x.Span}
+	for _, e := range b.scope.entries {
+		if e.open() {
+			qualified.Path = []*syntax.Ident{{Span: x.Span, Name: e.alias}, x.Path[0]}
+		}
+	}
+	return b.expr(&syntax.Call{Span: x.Span, Name: []*syntax.Ident{{Span: x.Span, Name: "COALESCE"}}, Args: []syntax.Expr{qualified, text}})
 }
 
 // path binds a column of the scope's rows and members of what it holds.

@@ -387,8 +387,16 @@ func (b *binder) notGrouped(x *syntax.Column) plan.Expr {
 		}
 	}
 	name := x.Path[len(x.Path)-1].Name
-	if item, ok := b.sel.aliases[fold(name)]; ok && len(x.Path) == 1 && b.clause != "SELECT" {
-		return b.bad(x, "repeat the expression that it names", "%s is a name that SELECT gives at %s; %s cannot use it", quote(name), item.Alias.Pos(), b.clause)
+	if item, ok := b.sel.aliases[fold(name)]; ok && len(x.Path) == 1 && b.clause == "HAVING" && !b.alias {
+		// The documentation's patterns have HAVING [Count] >= 3; the name could
+		// mean nothing else. What it stands for does not take names in turn.
+		b.alias = true
+		y := b.expr(item.Expr)
+		b.alias = false
+		return y
+	}
+	if b.isText(x.Path) {
+		return &plan.Const{Value: value.Text(name)}
 	}
 	return b.bad(x, fmt.Sprintf("add it to GROUP BY, or take an aggregate of it such as MAX(%s)", name), "the column %s is neither grouped nor inside of an aggregate", quote(name))
 }

@@ -294,9 +294,23 @@ func (p *parser) item(bare bool) *Item {
 		return item
 	}
 	item.Expr = p.expr()
-	item.Alias = p.alias(bare, func() { item.Alias = nil })
+	if item.Alias = p.textAlias(); item.Alias == nil {
+		item.Alias = p.alias(bare, func() { item.Alias = nil })
+	}
 	item.Span = p.from(start)
 	return item
+}
+
+// textAlias takes AS 'text', which names a column as AS [text] does; nil if
+// something else follows.
+func (p *parser) textAlias() *Ident {
+	if t := p.after(1); p.peek().upper != "AS" || t.kind != stringToken || t.text == "" {
+		return nil
+	}
+	p.take()
+	id := p.take().ident()
+	id.Quote = '['
+	return id
 }
 
 // star reads * or a.b.*; nil if something else is next.
