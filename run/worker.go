@@ -89,7 +89,14 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	host, _ := os.Hostname()
 	name := fmt.Sprintf("%s/%d", host, os.Getpid())
 	writer := serve.NewWriter(s.store, s.dead, name, w.served, q.Log)
+	if c, ok := q.Solution.Process.(interface{ RetriesRejected() bool }); ok {
+		writer.RetryRejected = c.RetriesRejected()
+	}
 	traits := s.store.Traits()
+	var claims process.Writer = writer
+	if traits.Kind == connector.Idempotent && engine.Lookback() > 0 {
+		claims = &groupClaims{Writer: writer, log: s.log, group: w.group}
+	}
 	opts := process.Options{KeepsPositions: traits.Kind != connector.Idempotent, Lanes: traits.Writers,
 		MaxRows: traits.MaxRows, Linger: traits.Linger, Snapshots: w.snapshots, Log: q.Log}
 	if e, ok := engine.(settler); ok && e.Settling() > 0 {
@@ -104,9 +111,38 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	}
 	w.reader = &ingest.Reader{Log: s.log, Group: w.group, Logger: q.Log,
 		NewSession: func(src connector.Source) ingest.Session {
-			return process.NewRuntime(engine, s.log, writer, src, w.processed, opts)
+			return process.NewRuntime(engine, s.log, claims, src, w.processed, opts)
 		}}
 	return w, nil
+}
+
+// groupClaims lets tasks with state work into a store without positions: they go
+// on where the group's commits are, and must have the state that belongs there.
+type groupClaims struct {
+	*serve.Writer
+	log   connector.Log
+	group string
+}
+
+// Claim implements process.Writer.
+func (c *groupClaims) Claim(ctx context.Context, partitions []int32) (map[int32]int64, error) {
+	positions, err := c.Writer.Claim(ctx, partitions)
+	if err != nil {
+		return nil, err
+	}
+	committed, err := c.log.Committed(ctx, c.group)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the positions of group %s: %w", c.group, err)
+	}
+	for _, p := range partitions {
+		if at, known := positions[p]; known && at != connector.Unknown {
+			continue
+		}
+		if at, known := committed[p]; known {
+			positions[p] = at
+		}
+	}
+	return positions, nil
 }
 
 // groupName is the consumer group of all workers of a solution; the log adds
@@ -218,7 +254,7 @@ func (w *worker) measured(m *verify.Measured) {
 	throttled, _ := w.usage(&c)
 	m.Throttled, m.Retries = m.Throttled+throttled, c.Retries
 	m.Commit = commitLag(w.served)
-	m.Watermark = watermarkDelay(w.processed)
+	m.Watermark, m.StateBytes = watermarkDelay(w.processed), w.processed.PeakState()
 }
 
 // usage is what the store has refused and charged: as its service meters it,
