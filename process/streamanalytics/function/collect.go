@@ -5,6 +5,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/value"
 )
 
@@ -88,22 +89,22 @@ func (s *collected) Size() int {
 }
 
 func (s *collected) AppendState(dst []byte) []byte {
-	dst = appendUint(dst, uint64(len(s.rows)))
+	dst = codec.AppendUint(dst, uint64(len(s.rows)))
 	for _, r := range s.rows {
-		dst = r.Value.AppendState(appendInt(dst, r.at))
+		dst = r.Value.AppendState(codec.AppendInt(dst, r.at))
 	}
 	return dst
 }
 
 func (s *collected) ReadState(b []byte) ([]byte, error) {
 	*s = collected{}
-	d := &decoder{b: b}
-	for range d.count(2) {
-		r := timed{d.int(), d.value()}
-		if d.err != nil {
+	d := codec.NewDecoder(b, ErrState)
+	for range d.Count(2) {
+		r := timed{d.Int(), d.Value()}
+		if d.Err() != nil {
 			break
 		}
 		s.insert(r)
 	}
-	return d.done("COLLECT")
+	return done(d, "COLLECT")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/value"
 )
 
@@ -40,12 +41,12 @@ func (s *counter) Result() (value.Value, error) { return value.Int(int64(*s)), n
 
 func (s *counter) Size() int { return 8 }
 
-func (s *counter) AppendState(dst []byte) []byte { return appendInt(dst, int64(*s)) }
+func (s *counter) AppendState(dst []byte) []byte { return codec.AppendInt(dst, int64(*s)) }
 
 func (s *counter) ReadState(b []byte) ([]byte, error) {
-	d := &decoder{b: b}
-	*s = counter(d.int())
-	return d.done("COUNT")
+	d := codec.NewDecoder(b, ErrState)
+	*s = counter(d.Int())
+	return done(d, "COUNT")
 }
 
 // distinct is the state of COUNT(DISTINCT x): how often every value has come,
@@ -117,25 +118,24 @@ func (s *distinct) Size() int {
 
 // AppendState writes the keys in order, so that equal states have equal bytes.
 func (s *distinct) AppendState(dst []byte) []byte {
-	dst = appendUint(dst, uint64(len(s.times)))
+	dst = codec.AppendUint(dst, uint64(len(s.times)))
 	for _, key := range slices.Sorted(maps.Keys(s.times)) {
-		dst = appendUint(dst, uint64(len(key)))
-		dst = append(dst, key...)
-		dst = appendInt(dst, *s.times[key])
+		dst = codec.AppendBytes(dst, key)
+		dst = codec.AppendInt(dst, *s.times[key])
 	}
 	return dst
 }
 
 func (s *distinct) ReadState(b []byte) ([]byte, error) {
 	*s = distinct{scratch: s.scratch}
-	d := &decoder{b: b}
-	for range d.count(2) {
-		key, n := d.text(), d.int()
+	d := codec.NewDecoder(b, ErrState)
+	for range d.Count(2) {
+		key, n := d.Text(), d.Int()
 		if n < 1 {
-			d.fail()
+			d.Fail("a value has come less than once")
 			break
 		}
 		s.add(key, n)
 	}
-	return d.done("COUNT(DISTINCT)")
+	return done(d, "COUNT(DISTINCT)")
 }

@@ -3,6 +3,8 @@ package function
 import (
 	"math"
 	"unsafe"
+
+	"millrace/process/streamanalytics/codec"
 )
 
 // expansion is a sum of floats without any rounding: its parts do not overlap
@@ -77,23 +79,23 @@ func (e *expansion) size() int {
 }
 
 func (e *expansion) appendState(dst []byte) []byte {
-	dst = appendUint(dst, uint64(len(e.parts)))
+	dst = codec.AppendUint(dst, uint64(len(e.parts)))
 	for _, p := range e.parts {
-		dst = appendFloat(dst, p)
+		dst = codec.AppendFloat(dst, p)
 	}
 	return dst
 }
 
-func (e *expansion) read(d *decoder) {
+func (e *expansion) read(d *codec.Decoder) {
 	e.parts = e.few[:0]
-	n := d.count(8)
+	n := d.Count(8)
 	if n > mostParts {
-		d.fail()
+		d.Fail("a sum has too many parts")
 	}
 	for range n {
-		p := d.float()
+		p := d.Float()
 		if !(math.Abs(p) < largestPart) {
-			d.fail()
+			d.Fail("a part of a sum is too large")
 			return
 		}
 		// Adding them keeps damaged parts from overlapping.
@@ -225,17 +227,17 @@ func (s *exactSum) appendState(dst []byte) []byte {
 		return append(dst, 0)
 	}
 	dst = s.rare.huge.appendState(append(dst, 1))
-	dst = appendInt(dst, s.rare.nan)
-	dst = appendInt(dst, s.rare.pos)
-	return appendInt(dst, s.rare.neg)
+	dst = codec.AppendInt(dst, s.rare.nan)
+	dst = codec.AppendInt(dst, s.rare.pos)
+	return codec.AppendInt(dst, s.rare.neg)
 }
 
-func (s *exactSum) read(d *decoder) {
+func (s *exactSum) read(d *codec.Decoder) {
 	s.small.read(d)
 	s.rare = nil
-	if d.byte() == 1 {
+	if d.Bool() {
 		s.rare = &rareSum{}
 		s.rare.huge.read(d)
-		s.rare.nan, s.rare.pos, s.rare.neg = d.int(), d.int(), d.int()
+		s.rare.nan, s.rare.pos, s.rare.neg = d.Int(), d.Int(), d.Int()
 	}
 }

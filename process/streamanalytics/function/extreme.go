@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"unsafe"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/value"
 )
 
@@ -115,16 +116,16 @@ func mixed(name string) error {
 func (s *extreme) Size() int { return int(unsafe.Sizeof(*s)) + s.best.MemSize() }
 
 func (s *extreme) AppendState(dst []byte) []byte {
-	return s.best.AppendState(appendBool(dst, s.mixed))
+	return s.best.AppendState(codec.AppendBool(dst, s.mixed))
 }
 
 func (s *extreme) ReadState(b []byte) ([]byte, error) {
-	d := &decoder{b: b}
-	s.mixed, s.best = d.byte() == 1, d.value()
-	if d.err != nil {
+	d := codec.NewDecoder(b, ErrState)
+	s.mixed, s.best = d.Bool(), d.Value()
+	if d.Err() != nil {
 		s.mixed, s.best = false, value.Value{}
 	}
-	return d.done(s.kind.name)
+	return done(d, s.kind.name)
 }
 
 // slidingExtreme is the state of MIN or MAX whose rows leave in the order in
@@ -216,30 +217,30 @@ func (s *slidingExtreme) Size() int {
 }
 
 func (s *slidingExtreme) AppendState(dst []byte) []byte {
-	dst = appendBool(dst, s.mixed)
-	dst = appendUint(dst, s.added-s.removed)
-	dst = appendUint(dst, uint64(len(s.queue)))
+	dst = codec.AppendBool(dst, s.mixed)
+	dst = codec.AppendUint(dst, s.added-s.removed)
+	dst = codec.AppendUint(dst, uint64(len(s.queue)))
 	for _, n := range s.queue {
-		dst = n.Value.AppendState(appendUint(dst, n.row-s.removed))
+		dst = n.Value.AppendState(codec.AppendUint(dst, n.row-s.removed))
 	}
 	return dst
 }
 
 func (s *slidingExtreme) ReadState(b []byte) ([]byte, error) {
-	d := &decoder{b: b}
-	*s = slidingExtreme{kind: s.kind, mixed: d.byte() == 1, added: d.uint()}
-	for range d.count(2) {
-		n := numbered{d.uint(), d.value()}
+	d := codec.NewDecoder(b, ErrState)
+	*s = slidingExtreme{kind: s.kind, mixed: d.Bool(), added: d.Uint()}
+	for range d.Count(2) {
+		n := numbered{d.Uint(), d.Value()}
 		if n.row >= s.added || n.Kind() == value.Record || n.Kind() == value.Array {
-			d.fail()
+			d.Fail("a value belongs to no row")
 		}
-		if d.err != nil {
+		if d.Err() != nil {
 			break
 		}
 		s.push(n)
 	}
-	if d.err != nil {
+	if d.Err() != nil {
 		*s = slidingExtreme{kind: s.kind}
 	}
-	return d.done(s.kind.name)
+	return done(d, s.kind.name)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/value"
 )
 
@@ -163,31 +164,31 @@ func (s *percentile) Size() int {
 }
 
 func (s *percentile) AppendState(dst []byte) []byte {
-	dst = appendUint(dst, uint64(len(s.ints)))
+	dst = codec.AppendUint(dst, uint64(len(s.ints)))
 	for _, n := range s.ints {
-		dst = appendInt(dst, n)
+		dst = codec.AppendInt(dst, n)
 	}
-	dst = appendUint(dst, uint64(len(s.floats)))
+	dst = codec.AppendUint(dst, uint64(len(s.floats)))
 	for _, f := range s.floats {
-		dst = appendFloat(dst, f)
+		dst = codec.AppendFloat(dst, f)
 	}
 	return dst
 }
 
 func (s *percentile) ReadState(b []byte) ([]byte, error) {
-	d := &decoder{b: b}
+	d := codec.NewDecoder(b, ErrState)
 	s.ints, s.floats, s.sorted = nil, nil, false
-	if n := d.count(1); n > 0 {
+	if n := d.Count(1); n > 0 {
 		s.ints = make([]int64, n)
 	}
 	for i := range s.ints {
-		s.ints[i] = d.int()
+		s.ints[i] = d.Int()
 	}
-	if n := d.count(8); n > 0 {
+	if n := d.Count(8); n > 0 {
 		s.floats = make([]float64, n)
 	}
 	for i := range s.floats {
-		s.floats[i] = d.float()
+		s.floats[i] = d.Float()
 	}
-	return d.done(s.options.name)
+	return done(d, s.options.name)
 }

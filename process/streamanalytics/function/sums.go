@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"unsafe"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/value"
 )
 
@@ -146,11 +147,11 @@ func (s *sums) Size() int {
 }
 
 func (s *sums) AppendState(dst []byte) []byte {
-	dst = appendInt(dst, s.n)
-	dst = appendInt(dst, s.floats)
-	dst = appendInt(dst, s.hi)
-	dst = appendUint(dst, s.lo)
-	dst = appendBool(dst, s.exact != nil)
+	dst = codec.AppendInt(dst, s.n)
+	dst = codec.AppendInt(dst, s.floats)
+	dst = codec.AppendInt(dst, s.hi)
+	dst = codec.AppendUint(dst, s.lo)
+	dst = codec.AppendBool(dst, s.exact != nil)
 	if s.exact != nil {
 		dst = s.exact.appendState(dst)
 	}
@@ -158,19 +159,19 @@ func (s *sums) AppendState(dst []byte) []byte {
 }
 
 func (s *sums) ReadState(b []byte) ([]byte, error) {
-	d := &decoder{b: b}
-	s.n, s.floats, s.hi, s.lo = d.int(), d.int(), d.int(), d.uint()
+	d := codec.NewDecoder(b, ErrState)
+	s.n, s.floats, s.hi, s.lo = d.Int(), d.Int(), d.Int(), d.Uint()
 	s.exact = nil
-	if d.byte() == 1 {
+	if d.Bool() {
 		s.exact = &exactSum{}
 		s.exact.read(d)
 	} else if s.floats != 0 {
-		d.fail()
+		d.Fail("a sum of floats is missing")
 	}
-	if d.err != nil {
+	if d.Err() != nil {
 		*s = sums{average: s.average}
 	}
-	return d.done(s.name())
+	return done(d, s.name())
 }
 
 // variance is the state of VAR, VARP, STDEV and STDEVP: the exact sums of the
@@ -292,16 +293,16 @@ func (s *variance) Size() int {
 }
 
 func (s *variance) AppendState(dst []byte) []byte {
-	return s.squares.appendState(s.sum.appendState(appendInt(dst, s.n)))
+	return s.squares.appendState(s.sum.appendState(codec.AppendInt(dst, s.n)))
 }
 
 func (s *variance) ReadState(b []byte) ([]byte, error) {
-	d := &decoder{b: b}
-	s.n = d.int()
+	d := codec.NewDecoder(b, ErrState)
+	s.n = d.Int()
 	s.sum.read(d)
 	s.squares.read(d)
-	if d.err != nil {
+	if d.Err() != nil {
 		*s = variance{kind: s.kind}
 	}
-	return d.done(s.kind.name)
+	return done(d, s.kind.name)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/value"
 )
 
@@ -193,13 +194,13 @@ func (s *top) Size() int {
 
 // AppendState counts rows from the first that has not left.
 func (s *top) AppendState(dst []byte) []byte {
-	dst = appendUint(dst, s.added-s.removed)
-	dst = appendUint(dst, uint64(len(s.items)))
+	dst = codec.AppendUint(dst, s.added-s.removed)
+	dst = codec.AppendUint(dst, uint64(len(s.items)))
 	for i := range s.items {
 		t := &s.items[i]
-		dst = appendUint(dst, t.row-s.removed)
-		dst = appendInt(dst, t.at)
-		dst = appendUint(dst, uint64(len(t.keys)))
+		dst = codec.AppendUint(dst, t.row-s.removed)
+		dst = codec.AppendInt(dst, t.at)
+		dst = codec.AppendUint(dst, uint64(len(t.keys)))
 		for _, k := range t.keys {
 			dst = k.AppendState(dst)
 		}
@@ -209,28 +210,28 @@ func (s *top) AppendState(dst []byte) []byte {
 }
 
 func (s *top) read(b []byte, insert func(topItem)) ([]byte, error) {
-	d := &decoder{b: b}
+	d := codec.NewDecoder(b, ErrState)
 	s.items, s.bytes, s.removed = nil, 0, 0
-	rows := d.uint()
+	rows := d.Uint()
 	var items []topItem
-	for range d.count(4) {
-		t := topItem{row: d.uint(), at: d.int()}
-		keys := d.count(1)
+	for range d.Count(4) {
+		t := topItem{row: d.Uint(), at: d.Int()}
+		keys := d.Count(1)
 		if keys != len(s.options.desc) || t.row >= rows {
-			d.fail()
+			d.Fail("a row has the wrong keys or number")
 		}
 		for range keys {
-			if d.err == nil {
-				t.keys = append(t.keys, d.value())
+			if d.Err() == nil {
+				t.keys = append(t.keys, d.Value())
 			}
 		}
-		t.Value = d.value()
-		if d.err != nil {
+		t.Value = d.Value()
+		if d.Err() != nil {
 			break
 		}
 		items = append(items, t)
 	}
-	if d.err == nil && s.options.n > 0 {
+	if d.Err() == nil && s.options.n > 0 {
 		// In the order in which they came, as if they came again.
 		slices.SortFunc(items, func(a, b topItem) int { return cmp.Compare(a.row, b.row) })
 		for _, t := range items {
@@ -240,7 +241,7 @@ func (s *top) read(b []byte, insert func(topItem)) ([]byte, error) {
 	} else {
 		s.added = 0
 	}
-	return d.done(s.options.name)
+	return done(d, s.options.name)
 }
 
 func (s *top) ReadState(b []byte) ([]byte, error) { return s.read(b, s.insert) }

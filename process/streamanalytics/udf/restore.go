@@ -1,93 +1,38 @@
 package udf
 
 import (
-	"encoding/binary"
-	"math"
 	"math/big"
 	"strconv"
 
 	"github.com/dop251/goja"
 
-	"millrace/process/streamanalytics/value"
+	"millrace/process/streamanalytics/codec"
 )
 
 // decoder reads what encoder wrote. After the first fault it returns zero
-// values; err tells.
+// values; Err tells.
 type decoder struct {
+	*codec.Decoder
 	script  *script
-	b       []byte
 	objects []*goja.Object
-	err     error
 }
 
-// check keeps the first error. The text of it does not matter to the reader.
+// check takes an error of the engine as damage: what it can not do was not
+// written by AppendState.
 func (d *decoder) check(err error) {
 	if err != nil {
-		d.damaged()
+		d.Fail(err.Error())
 	}
-}
-
-func (d *decoder) damaged() {
-	if d.err == nil {
-		d.err = errState
-	}
-	d.b = nil
-}
-
-func (d *decoder) byte() byte {
-	if len(d.b) == 0 {
-		d.damaged()
-		return 0
-	}
-	c := d.b[0]
-	d.b = d.b[1:]
-	return c
-}
-
-func (d *decoder) uvarint() uint64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 {
-		d.damaged()
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-// count reads a number of things of at least unit bytes each.
-func (d *decoder) count(unit int) int {
-	n := d.uvarint()
-	if n > uint64(len(d.b)/unit) {
-		d.damaged()
-		return 0
-	}
-	return int(n)
-}
-
-func (d *decoder) take(n int) []byte {
-	if n > len(d.b) {
-		d.damaged()
-		return make([]byte, n)
-	}
-	b := d.b[:n]
-	d.b = d.b[n:]
-	return b
-}
-
-func (d *decoder) text() string { return string(d.take(d.count(1))) }
-
-func (d *decoder) float() float64 {
-	return math.Float64frombits(binary.LittleEndian.Uint64(d.take(8)))
 }
 
 // value reads one value; nil is a hole of an array.
 func (d *decoder) value(depth int) goja.Value {
 	if depth > maxStateDepth {
-		d.damaged()
+		d.Fail("its objects nest too deep")
 		return nil
 	}
 	vm := d.script.vm
-	switch d.byte() {
+	switch d.Byte() {
 	case tagUndefined:
 		return goja.Undefined()
 	case tagNull:
@@ -97,27 +42,21 @@ func (d *decoder) value(depth int) goja.Value {
 	case tagTrue:
 		return vm.ToValue(true)
 	case tagInt:
-		n, size := binary.Varint(d.b)
-		if size <= 0 {
-			d.damaged()
-			return nil
-		}
-		d.b = d.b[size:]
-		return vm.ToValue(n)
+		return vm.ToValue(d.Int())
 	case tagFloat:
-		return vm.ToValue(d.float())
+		return vm.ToValue(d.Float())
 	case tagText:
-		return vm.ToValue(d.text())
+		return vm.ToValue(d.Text())
 	case tagText16:
-		units := make([]uint16, d.count(2))
+		units := make([]uint16, d.Count(2))
 		for i := range units {
-			units[i] = binary.LittleEndian.Uint16(d.take(2))
+			units[i] = uint16(d.Byte()) | uint16(d.Byte())<<8
 		}
 		return goja.StringFromUTF16(units)
 	case tagBigInt:
 		return d.bigInt()
 	case tagDate:
-		return d.made("Date", vm.ToValue(d.float()))
+		return d.made("Date", vm.ToValue(d.Float()))
 	case tagObject:
 		return d.members(vm.NewObject(), depth)
 	case tagBareObject:
@@ -131,22 +70,22 @@ func (d *decoder) value(depth int) goja.Value {
 	case tagSet:
 		return d.collection("Set", "add", 1, depth)
 	case tagRegExp:
-		source := vm.ToValue(d.text())
-		return d.made("RegExp", source, vm.ToValue(d.text()))
+		source := vm.ToValue(d.Text())
+		return d.made("RegExp", source, vm.ToValue(d.Text()))
 	case tagValue:
 		return d.queryValue()
 	case tagAgain:
-		if n := d.uvarint(); n < uint64(len(d.objects)) {
+		if n := d.Uint(); n < uint64(len(d.objects)) {
 			return d.objects[n]
 		}
 	}
-	d.damaged()
+	d.Fail("a value is of no known kind")
 	return nil
 }
 
 func (d *decoder) bigInt() goja.Value {
-	negative := d.byte() == 1
-	n := new(big.Int).SetBytes(d.take(d.count(1)))
+	negative := d.Bool()
+	n := new(big.Int).SetBytes(d.Bytes())
 	if negative {
 		n.Neg(n)
 	}
@@ -161,12 +100,12 @@ func (d *decoder) met(o *goja.Object) *goja.Object {
 
 // made constructs an object of a built-in class.
 func (d *decoder) made(class string, args ...goja.Value) goja.Value {
-	if d.err != nil {
+	if d.Err() != nil {
 		return nil
 	}
 	o, err := d.script.vm.New(d.script.classes[class], args...)
 	if err != nil {
-		d.damaged()
+		d.check(err)
 		return nil
 	}
 	return d.met(o)
@@ -174,10 +113,10 @@ func (d *decoder) made(class string, args ...goja.Value) goja.Value {
 
 func (d *decoder) members(o *goja.Object, depth int) goja.Value {
 	d.met(o)
-	for range d.count(2) {
-		key := d.text()
+	for range d.Count(2) {
+		key := d.Text()
 		v := d.value(depth + 1)
-		if d.err != nil {
+		if d.Err() != nil {
 			return nil
 		}
 		d.check(define(o, key, v))
@@ -187,10 +126,10 @@ func (d *decoder) members(o *goja.Object, depth int) goja.Value {
 
 func (d *decoder) elements(depth int) goja.Value {
 	o := d.met(d.script.vm.NewArray())
-	n := d.count(1)
+	n := d.Count(1)
 	for i := range n {
 		v := d.value(depth + 1)
-		if d.err != nil {
+		if d.Err() != nil {
 			return nil
 		}
 		if v != nil {
@@ -202,14 +141,14 @@ func (d *decoder) elements(depth int) goja.Value {
 }
 
 func (d *decoder) collection(class, method string, parts, depth int) goja.Value {
-	n := d.count(parts)
+	n := d.Count(parts)
 	o, ok := d.made(class).(*goja.Object)
 	if !ok {
 		return nil
 	}
 	add, ok := goja.AssertFunction(d.script.classes[class].Get("prototype").(*goja.Object).Get(method))
 	if !ok {
-		d.damaged()
+		d.Fail("the class " + class + " has no method " + method)
 		return nil
 	}
 	for range n {
@@ -217,7 +156,7 @@ func (d *decoder) collection(class, method string, parts, depth int) goja.Value 
 		for i := range args {
 			args[i] = d.value(depth + 1)
 		}
-		if d.err != nil {
+		if d.Err() != nil {
 			return nil
 		}
 		_, err := add(o, args...)
@@ -227,13 +166,11 @@ func (d *decoder) collection(class, method string, parts, depth int) goja.Value 
 }
 
 func (d *decoder) queryValue() goja.Value {
-	v, rest, err := value.ReadState(d.b)
-	if err != nil {
-		d.damaged()
+	v := d.Value()
+	if d.Err() != nil {
 		return nil
 	}
-	d.b = rest
-	js := d.script.toJS(v.Clone())
+	js := d.script.toJS(v)
 	if o, ok := js.(*goja.Object); ok {
 		d.met(o)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/dop251/goja"
+
+	"millrace/process/streamanalytics/codec"
 )
 
 // The tags of the encoding of JavaScript values in a snapshot. JSON would not
@@ -73,7 +75,7 @@ func (st *State) AppendState(dst []byte) (_ []byte, err error) {
 				continue
 			}
 			dst = append(dst, 1)
-			dst = appendText(dst, key)
+			dst = codec.AppendBytes(dst, key)
 			e.path = append(e.path[:0], "this", key)
 			if dst = e.value(dst, v, 0); e.err != nil {
 				return
@@ -89,11 +91,6 @@ func (st *State) AppendState(dst []byte) (_ []byte, err error) {
 	dst = append(dst, 0)
 	binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
 	return dst, nil
-}
-
-func appendText(dst []byte, s string) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(s)))
-	return append(dst, s...)
 }
 
 func (e *encoder) fail(what string) {
@@ -129,15 +126,11 @@ func (e *encoder) value(dst []byte, v goja.Value, depth int) []byte {
 		}
 		return append(dst, tagFalse)
 	case int64:
-		return binary.AppendVarint(append(dst, tagInt), x)
+		return codec.AppendInt(append(dst, tagInt), x)
 	case float64:
-		return binary.LittleEndian.AppendUint64(append(dst, tagFloat), math.Float64bits(x))
+		return codec.AppendFloat(append(dst, tagFloat), x)
 	case *big.Int:
-		sign := byte(0)
-		if x.Sign() < 0 {
-			sign = 1
-		}
-		return appendText(append(dst, tagBigInt, sign), string(x.Bytes()))
+		return codec.AppendBytes(codec.AppendBool(append(dst, tagBigInt), x.Sign() < 0), x.Bytes())
 	}
 	e.fail("of an unknown type")
 	return dst
@@ -147,10 +140,10 @@ func (e *encoder) value(dst []byte, v goja.Value, depth int) []byte {
 func appendString(dst []byte, text goja.String) []byte {
 	s := text.String()
 	if !strings.ContainsRune(s, '\uFFFD') {
-		return appendText(append(dst, tagText), s)
+		return codec.AppendBytes(append(dst, tagText), s)
 	}
 	n := text.Length()
-	dst = binary.AppendUvarint(append(dst, tagText16), uint64(n))
+	dst = codec.AppendUint(append(dst, tagText16), uint64(n))
 	for i := range n {
 		dst = binary.LittleEndian.AppendUint16(dst, text.CharAt(i))
 	}
@@ -159,7 +152,7 @@ func appendString(dst []byte, text goja.String) []byte {
 
 func (e *encoder) object(dst []byte, o *goja.Object, depth int) []byte {
 	if n, ok := e.seen[o]; ok {
-		return binary.AppendUvarint(append(dst, tagAgain), n)
+		return codec.AppendUint(append(dst, tagAgain), n)
 	}
 	if depth > maxStateDepth {
 		e.path = e.path[:2]
@@ -193,14 +186,14 @@ func (e *encoder) object(dst []byte, o *goja.Object, depth int) []byte {
 		if t, ok := o.Export().(time.Time); ok {
 			ms = float64(t.UnixMilli())
 		}
-		return binary.LittleEndian.AppendUint64(append(dst, tagDate), math.Float64bits(ms))
+		return codec.AppendFloat(append(dst, tagDate), ms)
 	case "Map":
 		return e.collection(append(dst, tagMap), o, depth)
 	case "Set":
 		return e.collection(append(dst, tagSet), o, depth)
 	case "RegExp":
-		dst = appendText(append(dst, tagRegExp), o.Get("source").String())
-		return appendText(dst, o.Get("flags").String())
+		dst = codec.AppendBytes(append(dst, tagRegExp), o.Get("source").String())
+		return codec.AppendBytes(dst, o.Get("flags").String())
 	default:
 		e.fail("a " + class)
 	}
@@ -209,9 +202,9 @@ func (e *encoder) object(dst []byte, o *goja.Object, depth int) []byte {
 
 func (e *encoder) members(dst []byte, o *goja.Object, depth int) []byte {
 	keys := o.Keys()
-	dst = binary.AppendUvarint(dst, uint64(len(keys)))
+	dst = codec.AppendUint(dst, uint64(len(keys)))
 	for _, key := range keys {
-		dst = appendText(dst, key)
+		dst = codec.AppendBytes(dst, key)
 		if dst = e.part(dst, key, o.Get(key), depth); e.err != nil {
 			return dst
 		}
@@ -225,7 +218,7 @@ func (e *encoder) elements(dst []byte, o *goja.Object, depth int) []byte {
 		e.fail(fmt.Sprintf("an array of more than %d elements", maxStateArray))
 		return dst
 	}
-	dst = binary.AppendUvarint(append(dst, tagArray), uint64(n))
+	dst = codec.AppendUint(append(dst, tagArray), uint64(n))
 	for i := range int(n) {
 		key := strconv.Itoa(i)
 		if dst = e.part(dst, key, o.Get(key), depth); e.err != nil {
@@ -246,7 +239,7 @@ func (e *encoder) part(dst []byte, name string, v goja.Value, depth int) []byte 
 
 // collection appends the elements of a Set or the keys and values of a Map.
 func (e *encoder) collection(dst []byte, o *goja.Object, depth int) []byte {
-	dst = binary.AppendUvarint(dst, uint64(o.Get("size").ToInteger()))
+	dst = codec.AppendUint(dst, uint64(o.Get("size").ToInteger()))
 	pairs := classOf(o) == "Map"
 	e.script.vm.ForOf(o, func(item goja.Value) bool {
 		if pair, ok := item.(*goja.Object); ok && pairs {
@@ -272,24 +265,24 @@ func (st *State) ReadState(b []byte) (rest []byte, err error) {
 	st.size = sizer{}
 	s.guard.enter()
 	defer s.leave(st.aggregate.name, &err)
-	d := decoder{script: s, b: b[5:end], objects: []*goja.Object{st.object}}
+	d := decoder{Decoder: codec.NewDecoder(b[5:end], errState), script: s, objects: []*goja.Object{st.object}}
 	thrown := s.vm.Try(func() {
 		for _, key := range st.object.Keys() {
 			if _, method := goja.AssertFunction(st.object.Get(key)); !method {
 				d.check(st.object.Delete(key))
 			}
 		}
-		for d.err == nil && d.byte() == 1 {
-			key := d.text()
+		for d.Err() == nil && d.Byte() == 1 {
+			key := d.Text()
 			d.check(define(st.object, key, d.value(0)))
 		}
 	})
 	switch {
 	case thrown != nil:
 		return nil, s.newError(st.aggregate.name, thrown)
-	case d.err != nil:
-		return nil, d.err
-	case len(d.b) != 0:
+	case d.Err() != nil:
+		return nil, d.Err()
+	case len(d.Rest()) != 0:
 		return nil, errState
 	}
 	return b[end:], nil
