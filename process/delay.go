@@ -17,6 +17,13 @@ type Watermarked interface {
 	Watermark() int64
 }
 
+// Sized is implemented by tasks that keep state.
+type Sized interface {
+	// StateBytes is the memory that the state takes, roughly. It is asked for
+	// after each batch.
+	StateBytes() int64
+}
+
 // Delay counts how far behind the clock watermarks were, once for each batch, when it
 // had been worked on: the service's metric "watermark delay". Safe for concurrent
 // use.

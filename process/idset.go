@@ -190,7 +190,8 @@ func (s *IDSet) put(id record.ID, bucket uint32) {
 }
 
 // bytes is the memory held by the table.
-func (s *IDSet) bytes() int64 { return int64(len(s.ids)) * slotBytes }
+// Bytes is the memory that the set takes.
+func (s *IDSet) Bytes() int64 { return int64(len(s.ids)) * slotBytes }
 
 const idSetHeader = 8 + 8 + 4 + 4
 

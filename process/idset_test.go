@@ -66,8 +66,8 @@ func TestIDSetExpires(t *testing.T) {
 		now += 1000
 		s.Add(randomID(rng), now, now)
 	}
-	if s.bytes() > 40*12_000*2 {
-		t.Fatalf("%d bytes for 10,000 IDs within the horizon", s.bytes())
+	if s.Bytes() > 40*12_000*2 {
+		t.Fatalf("%d bytes for 10,000 IDs within the horizon", s.Bytes())
 	}
 }
 
@@ -84,8 +84,8 @@ func TestIDSetBound(t *testing.T) {
 		now += 1000
 		id := randomID(rng)
 		s.Add(id, now, now)
-		if s.bytes() > bound {
-			t.Fatalf("%d bytes, the bound is %d", s.bytes(), bound)
+		if s.Bytes() > bound {
+			t.Fatalf("%d bytes, the bound is %d", s.Bytes(), bound)
 		}
 		if i >= 399_000 {
 			last = append(last, id)
@@ -138,5 +138,5 @@ func BenchmarkIDSetAdd(b *testing.B) {
 		now += 100
 		s.Add(randomID(rng), now, now)
 	}
-	b.ReportMetric(float64(s.bytes())/float64(s.live()), "B/id")
+	b.ReportMetric(float64(s.Bytes())/float64(s.live()), "B/id")
 }

@@ -188,6 +188,7 @@ func (l *lane) take(u *unit, d delivery) (rest delivery) {
 		return delivery{}
 	}
 	l.r.stats.Delay.saw(o.task)
+	l.r.stats.holds(o.partition, o.task)
 	l.r.stats.processed(b, u.out.Results[results:], len(u.out.Dead)-dead, u.out.Duplicates-dups)
 	s := u.spanOf(o)
 	s.inputs += int64(len(b.Records))

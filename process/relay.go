@@ -157,6 +157,14 @@ func (t *relayTask) Snapshot(dst []byte) []byte {
 	return t.seen.AppendState(dst)
 }
 
+// StateBytes implements Sized.
+func (t *relayTask) StateBytes() int64 {
+	if t.seen == nil {
+		return 0
+	}
+	return t.seen.Bytes()
+}
+
 func (t *relayTask) Restore(state []byte) error {
 	if t.seen == nil {
 		return nil

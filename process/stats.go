@@ -17,13 +17,15 @@ type Stats struct {
 	Delay Delay
 
 	mu        sync.Mutex
+	state     map[int32]int64
+	peakState int64
 	positions map[int32]int64
 	settled   map[int32]bool
 }
 
 // NewStats returns empty counters.
 func NewStats() *Stats {
-	s := &Stats{positions: make(map[int32]int64), settled: make(map[int32]bool)}
+	s := &Stats{state: make(map[int32]int64), positions: make(map[int32]int64), settled: make(map[int32]bool)}
 	s.watermark.Store(record.NoTime)
 	return s
 }
@@ -71,8 +73,33 @@ func (s *Stats) position(p int32, pos int64) {
 func (s *Stats) forget(p int32) {
 	s.mu.Lock()
 	delete(s.positions, p)
+	delete(s.state, p)
 	delete(s.settled, p)
 	s.mu.Unlock()
+}
+
+// holds notes how much state a task keeps.
+func (s *Stats) holds(p int32, t Task) {
+	sized, ok := t.(Sized)
+	if !ok {
+		return
+	}
+	bytes := sized.StateBytes()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state[p] = bytes
+	sum := int64(0)
+	for _, n := range s.state {
+		sum += n
+	}
+	s.peakState = max(s.peakState, sum)
+}
+
+// PeakState is the most memory that the state of all tasks took at once, roughly.
+func (s *Stats) PeakState() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peakState
 }
 
 // waiting notes whether a Clocked task has anything open.

@@ -96,6 +96,8 @@ type Measured struct {
 	// Watermark is how far the engine's watermarks were behind the clock;
 	// Count 0 if it has none.
 	Watermark Percentiles
+	// StateBytes is the most memory that the engine's state took, roughly.
+	StateBytes int64
 }
 
 // metric is a figure that thresholds may name.
@@ -191,6 +193,9 @@ var metrics = func() []metric {
 		}},
 		{"memory.peak", size, "most memory held by the process", func(_ *Verdict, m *Measured) (float64, bool) {
 			return float64(m.PeakRSSBytes), m.PeakRSSBytes > 0
+		}},
+		{"state.peak", size, "most memory that the engine's state took", func(_ *Verdict, m *Measured) (float64, bool) {
+			return float64(m.StateBytes), m.StateBytes > 0
 		}},
 		{"cpu.seconds", number, "processor time used", func(_ *Verdict, m *Measured) (float64, bool) {
 			return m.CPUSeconds, m.CPUSeconds > 0

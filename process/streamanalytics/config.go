@@ -22,6 +22,7 @@ const Kind = "streamanalytics"
 const (
 	adjust = "adjust"
 	drop   = "drop"
+	retry  = "retry"
 )
 
 // Config is the `process` section of a solution for this engine.
@@ -33,7 +34,10 @@ type Config struct {
 
 	Late       connector.Duration `yaml:"late" doc:"how much later than its own time an event may arrive (with TIMESTAMP BY)"`
 	OutOfOrder connector.Duration `yaml:"outOfOrder" doc:"how long events wait to be put in order (with TIMESTAMP BY)"`
+	Start      string             `yaml:"start" doc:"rows with an earlier time are not given out; empty: all that the log holds, or what follows the last output"`
 	LatePolicy string             `yaml:"latePolicy" enum:"adjust,drop" doc:"what becomes of events beyond these tolerances: adjust their time, or drop them (they go to the dead letters)"`
+
+	OutputErrors string `yaml:"outputErrors" enum:"drop,retry" doc:"what becomes of a row that the store refuses or that is no event: drop it into the dead letters, or let nothing go on until it is taken"`
 
 	Dedupe        process.DedupeConfig `yaml:"dedupe" doc:"removal, before the query, of events that the log holds more than once"`
 	CountOnce     bool                 `yaml:"countOnce" doc:"with windows, joins and patterns, where no key of a store makes up for copies: a dedupe.horizon of 10m if none is set"`
@@ -43,7 +47,7 @@ type Config struct {
 
 // NewConfig returns the defaults: those of the service, and no dedupe step.
 func NewConfig() *Config {
-	return &Config{Compatibility: "1.2", PartitionKey: "deviceId", Late: connector.Duration(5 * time.Second), LatePolicy: adjust, CountOnce: true,
+	return &Config{Compatibility: "1.2", PartitionKey: "deviceId", Late: connector.Duration(5 * time.Second), LatePolicy: adjust, OutputErrors: drop, CountOnce: true,
 		Dedupe: process.DedupeConfig{MaxBytes: 512 << 20}, MaxEventBytes: 1 << 20, MaxStateBytes: 512 << 20}
 }
 
@@ -63,13 +67,23 @@ func (c *Config) Validate() []error {
 	if c.Late < 0 || c.Late.D() > 20*24*time.Hour {
 		errs = append(errs, fmt.Errorf("late: must be between 0s and 480h (20 days), is %s", c.Late))
 	}
-	if c.OutOfOrder != 0 {
-		errs = append(errs, errors.New("outOfOrder: must be 0s: a solution's results belong to the events that cause them, and nothing would give out the last ones that wait"))
+	if c.OutOfOrder < 0 || c.OutOfOrder.D() >= time.Hour {
+		errs = append(errs, fmt.Errorf("outOfOrder: must be between 0s and 59m59s, is %s", c.OutOfOrder))
+	}
+	if c.OutputErrors != drop && c.OutputErrors != retry {
+		errs = append(errs, fmt.Errorf("outputErrors: must be drop or retry, not %q", c.OutputErrors))
+	}
+	if _, ok := value.ParseTime(c.Start); !ok && c.Start != "" {
+		errs = append(errs, fmt.Errorf("start: must be a time such as 2026-01-02T15:04:05Z, not %q", c.Start))
 	}
 	if c.MaxStateBytes < 1<<20 {
 		errs = append(errs, errors.New("maxStateBytes: must be at least 1MB"))
 	}
 	return errs
 }
+
+// RetriesRejected tells whether what the store refuses is to be tried again until
+// it is taken.
+func (c *Config) RetriesRejected() bool { return c.OutputErrors == retry }
 
 var levels = map[string]value.Level{"1.0": value.Level10, "1.1": value.Level11, "1.2": value.Level12}

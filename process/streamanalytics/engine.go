@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,8 @@ type Engine struct {
 	// operators, so that it does not matter whether an event moves the time
 	// by itself or the time has been moved before it.
 	timed, plain bool
+	// start is the time before which rows are not given out, in ticks; 0: none.
+	start int64
 }
 
 // New reads and checks the query of a solution, whose folder is files. An error
@@ -47,24 +50,28 @@ func New(cfg Config, files fs.FS, partitions int, log *slog.Logger) (*Engine, er
 		return nil, fmt.Errorf("process.query: %w", err)
 	}
 	e := &Engine{cfg: cfg, partitions: max(partitions, 1), log: log}
+	if cfg.Start != "" {
+		e.start, _ = value.ParseTime(cfg.Start) // Validate has seen to it that it is one
+	}
 	script := ""
 	if cfg.Functions != "" {
 		if script, err = read(files, cfg.Functions); err != nil {
 			return nil, fmt.Errorf("process.functions: %w", err)
 		}
-		if e.functions, err = udf.Load(udf.Options{}, udf.File{Name: cfg.Functions, Source: script}); err != nil {
+		if e.functions, err = udf.Load(udf.Options{Level: levels[cfg.Compatibility]}, udf.File{Name: cfg.Functions, Source: script}); err != nil {
 			return nil, &connector.Hinted{Err: err, Hint: "try functions with `millrace streamanalytics run --udf`"}
 		}
 	}
 	if e.job, err = e.compile(text); err != nil {
 		return nil, err
 	}
-	e.timed, e.plain = timed(e.job), chain(e.job)
+	e.timed, e.plain = timed(e.job) || cfg.OutOfOrder > 0 && byEventTime(e.job), chain(e.job)
 	if e.timed && e.cfg.Dedupe.Horizon == 0 && e.cfg.CountOnce {
 		e.cfg.Dedupe.Horizon = connector.Duration(countOnce)
 	}
 	sum := crc64.Checksum([]byte(text+"\x00"+script), crc64.MakeTable(crc64.ECMA))
-	e.name = fmt.Sprintf("streamanalytics/2 query=%016x level=%s late=%s/%s dedupe=%s", sum, cfg.Compatibility, cfg.Late, cfg.LatePolicy, e.cfg.Dedupe.Horizon)
+	e.name = fmt.Sprintf("streamanalytics/2 query=%016x level=%s late=%s/%s/%s dedupe=%s start=%s", sum, cfg.Compatibility, cfg.Late, cfg.OutOfOrder,
+		cfg.LatePolicy, e.cfg.Dedupe.Horizon, cfg.Start)
 	e.lookback = e.memory()
 	// What a task cannot do shows before the first event.
 	_, err = e.newTask(0)
@@ -198,7 +205,7 @@ func (e *Engine) Settling() time.Duration {
 			spans += span // steps feed each other
 		}
 	}
-	return time.Duration(spans)*100 + e.cfg.Late.D()
+	return time.Duration(spans)*100 + e.cfg.Late.D() + e.cfg.OutOfOrder.D()
 }
 
 // timed tells whether results of a plan can follow from time: windows close,
@@ -216,6 +223,14 @@ func timed(job *plan.Job) bool {
 		}
 	}
 	return disorder && ordering
+}
+
+// byEventTime tells whether events have times of their own.
+func byEventTime(job *plan.Job) bool {
+	return slices.ContainsFunc(job.Nodes, func(n plan.Node) bool {
+		s, ok := n.(*plan.Source)
+		return ok && s.TimestampBy != nil
+	})
 }
 
 // chain tells whether each operator feeds one other.
@@ -237,22 +252,19 @@ const forever = 100 * 365 * 24 * time.Hour
 
 // memory is how much of the log the state of a task depends on.
 func (e *Engine) memory() time.Duration {
-	longest, timed := int64(0), false
+	longest, timed := int64(0), byEventTime(e.job)
 	for _, n := range e.job.Nodes {
 		span, bounded := spanOf(n)
 		if !bounded {
 			return forever
 		}
 		longest += span // steps feed each other
-		if s, ok := n.(*plan.Source); ok && s.TimestampBy != nil {
-			timed = true
-		}
 	}
 	if longest == 0 && !timed {
 		return e.cfg.Dedupe.Lookback()
 	}
 	const early = 5 * time.Minute // how far an event's time may be ahead of its arrival
-	ours := time.Duration(longest)*100 + e.cfg.Late.D() + early
+	ours := time.Duration(longest)*100 + e.cfg.Late.D() + e.cfg.OutOfOrder.D() + early
 	return max(ours, e.cfg.Dedupe.Lookback())
 }
 
@@ -310,7 +322,7 @@ func (e *Engine) newTask(partition int32) (*task, error) {
 	}
 	var err error
 	t.exec, err = exec.New(e.job, exec.Options{Now: func() int64 { return value.FromGoTime(time.Now()) },
-		Late: ticks(e.cfg.Late.D()), LatePolicy: mode, MaxStateBytes: int64(e.cfg.MaxStateBytes) / int64(e.partitions),
+		Late: ticks(e.cfg.Late.D()), OutOfOrder: ticks(e.cfg.OutOfOrder.D()), LatePolicy: mode, Start: e.start, MaxStateBytes: int64(e.cfg.MaxStateBytes) / int64(e.partitions),
 		Functions: e.functions, OnRow: t.row, OnDropped: t.dropped})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.cfg.Query, err)

@@ -203,6 +203,9 @@ func (t *task) row(r *exec.Row) error {
 	res := &t.out.Results[len(t.out.Results)-1]
 	if err := res.Decode(text); err != nil {
 		t.out.Results = t.out.Results[:len(t.out.Results)-1]
+		if t.engine.cfg.OutputErrors == retry {
+			return fmt.Errorf("a row is no event that a store could take: %w (outputErrors: drop gives such rows to the dead letters)", err)
+		}
 		t.unusable(err, text)
 		return nil
 	}

@@ -5,6 +5,18 @@ import (
 	"millrace/record"
 )
 
+// StateBytes implements process.Sized.
+func (t *task) StateBytes() int64 {
+	if t.broken != nil {
+		return 0
+	}
+	bytes := t.exec.StateBytes()
+	if t.seen != nil {
+		bytes += t.seen.Bytes()
+	}
+	return bytes
+}
+
 // Watermark implements process.Watermarked.
 func (t *task) Watermark() int64 {
 	if t.broken != nil {

@@ -119,7 +119,7 @@ func (r *Report) counted(run Run) {
 func (r *Report) resources(run Run) {
 	m := &run.Measured
 	r.Resources = Resources{
-		CPUSeconds: m.CPUSeconds, PeakRSSBytes: m.PeakRSSBytes, Retries: m.Retries, Throttled: m.Throttled,
+		CPUSeconds: m.CPUSeconds, PeakRSSBytes: m.PeakRSSBytes, StateBytes: m.StateBytes, Retries: m.Retries, Throttled: m.Throttled,
 	}
 	if r.Events.Stored > 0 {
 		r.Resources.CPUSecondsPerMillionEvents = m.CPUSeconds * 1e6 / float64(r.Events.Stored)

@@ -118,7 +118,7 @@ func TestCompareExtremes(t *testing.T) {
 	r.Thresholds = []Threshold{{Name: long, Expected: long, Actual: long}}
 	r.LatencyMs.EndToEnd = Percentiles{1e9, 1e9, 1e9, 1e9, 1e9, math.MaxFloat64}
 	r.Throughput.SentPerSecond, r.Throughput.StoredPerSecond, r.Throughput.MinPerSecond = 1e8, math.MaxFloat64, -math.MaxFloat64
-	r.Resources = Resources{1e300, 1e300, math.MaxInt64, math.MinInt64, math.MaxInt64, 1, 1e300, 1e300, 1e300}
+	r.Resources = Resources{1e300, 1e300, math.MaxInt64, math.MinInt64, math.MinInt64, math.MaxInt64, 1, 1e300, 1e300, 1e300}
 	r.Events.Missing, r.Events.Duplicates = 123_456_789_012, math.MaxInt64
 	for _, in := range [][]Input{{{long, r}, {"b", passing(t)}}, {{"a", passing(t)}, {long, r}, {"c", &Report{}}}} {
 		c := comparison(t, in...)

@@ -235,6 +235,8 @@ type Resources struct {
 	CPUSeconds                 float64 `json:"cpuSeconds"`
 	CPUSecondsPerMillionEvents float64 `json:"cpuSecondsPerMillionEvents"`
 	PeakRSSBytes               int64   `json:"peakRSSBytes"`
+	// StateBytes is the most memory that the engine's state took, roughly.
+	StateBytes int64 `json:"stateBytes,omitempty"`
 	// Retries are writes tried again, Throttled requests refused for their
 	// rate, ThrottledByStore those of them that the store refused.
 	Retries          int64 `json:"retries"`

@@ -130,6 +130,9 @@ func Summary(w io.Writer, r *Report, s Style) error {
 		line("")
 		line("resources  %.1f CPU seconds, %.1f per million events, peak memory %s",
 			p.CPUSeconds, p.CPUSecondsPerMillionEvents, size(float64(p.PeakRSSBytes)))
+		if p.StateBytes > 0 {
+			line("           the engine's state at most %s of it", size(float64(p.StateBytes)))
+		}
 	}
 	if text := r.charged(); text != "" {
 		for i, text := range wrap(text, width80-11) {
