@@ -210,10 +210,10 @@ func ticks(t *testing.T, seed uint64) {
 		}
 	}()
 	limit := 30 + g.rng.IntN(300)
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(10 * time.Minute)
 	for life := 0; ; life++ {
 		g.mu.Lock()
-		w := &growingWriter{growing: g, left: 2 + g.rng.IntN(60), limit: limit}
+		w := &growingWriter{growing: g, left: 4 + g.rng.IntN(120), limit: limit}
 		g.mu.Unlock()
 		opts := Options{MaxRows: limit, Linger: time.Millisecond, TickEvery: 2 * time.Millisecond, SnapshotEvery: 5 * time.Millisecond}
 		if life%2 == 0 {
