@@ -3,6 +3,7 @@ package exec
 import (
 	"hash/fnv"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/timing"
 	"millrace/process/streamanalytics/value"
@@ -242,7 +243,7 @@ func (a *aggregate) digest() uint64 {
 }
 
 func (a *aggregate) appendState(dst []byte) ([]byte, error) {
-	dst = appendInt(dst, a.tick)
+	dst = codec.AppendInt(dst, a.tick)
 	for _, w := range a.windows {
 		var err error
 		if dst, err = appendBlock(dst, w.appendState); err != nil {
@@ -253,14 +254,14 @@ func (a *aggregate) appendState(dst []byte) ([]byte, error) {
 }
 
 func (a *aggregate) readState(d *decoder) {
-	a.tick = d.int()
+	a.tick = d.Int()
 	for _, w := range a.windows {
 		in := d.block()
 		w.readState(in)
-		if err := in.end(); err != nil && d.err == nil {
-			d.err = err
+		if err := in.end(); err != nil && d.Err() == nil {
+			d.FailWith(err)
 		}
-		if d.err != nil {
+		if d.Err() != nil {
 			return
 		}
 		a.expect(w.next())

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/value"
 )
@@ -259,10 +260,10 @@ func (a *analytic) readState(d *decoder) {
 	for _, g := range a.groups {
 		in := d.block()
 		g.readState(in)
-		if err := in.end(); err != nil && d.err == nil {
-			d.err = err
+		if err := in.end(); err != nil && d.Err() == nil {
+			d.FailWith(err)
 		}
-		if d.err != nil {
+		if d.Err() != nil {
 			return
 		}
 	}
@@ -275,7 +276,7 @@ func (g *analyticGroup) appendState(dst []byte) ([]byte, error) {
 	}
 	dst = g.table.appendState(dst, keys)
 	for _, i := range keys {
-		dst = appendInt(dst, g.seen[i])
+		dst = codec.AppendInt(dst, g.seen[i])
 		for _, c := range g.calls {
 			var err error
 			if dst, err = c.appendState(dst, int(i)); err != nil {
@@ -293,16 +294,16 @@ func (g *analyticGroup) readState(d *decoder) {
 		key := append([]byte(nil), g.table.key(uint32(k))...)
 		i, err := g.place(key)
 		if err != nil {
-			d.err = err
+			d.FailWith(err)
 			return
 		}
-		g.seen[i] = d.int()
+		g.seen[i] = d.Int()
 		for _, c := range g.calls {
 			grown := c.readState(int(i), d)
 			g.bytes[i] += grown
 			g.a.grow(grown)
 		}
-		if d.err != nil {
+		if d.Err() != nil {
 			return
 		}
 	}

@@ -93,16 +93,5 @@ func (d *detection) appendState(dst []byte, i int) ([]byte, error) {
 }
 
 func (d *detection) readState(i int, in *decoder) int64 {
-	if in.err != nil {
-		return 0
-	}
-	x := d.detectors[i]
-	before := x.Size()
-	rest, err := x.ReadState(in.b)
-	if err != nil {
-		in.fail(err.Error())
-		return 0
-	}
-	in.b = rest
-	return int64(x.Size() - before)
+	return in.sized(d.detectors[i])
 }

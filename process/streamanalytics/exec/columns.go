@@ -3,6 +3,7 @@ package exec
 import (
 	"fmt"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/function"
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/udf"
@@ -163,11 +164,11 @@ func (c *countColumn) result(i int) (value.Value, error) { return value.Int(c.n[
 func (c *countColumn) reset()                            { c.n = c.n[:0] }
 
 func (c *countColumn) appendState(dst []byte, i int) ([]byte, error) {
-	return appendInt(dst, c.n[i]), nil
+	return codec.AppendInt(dst, c.n[i]), nil
 }
 
 func (c *countColumn) readState(i int, d *decoder) int64 {
-	c.n[i] = d.int()
+	c.n[i] = d.Int()
 	return 0
 }
 
@@ -223,22 +224,7 @@ func (c *stateColumn) appendState(dst []byte, i int) ([]byte, error) {
 }
 
 func (c *stateColumn) readState(i int, d *decoder) int64 {
-	return readAggregate(c.states[i], d)
-}
-
-// readAggregate reads a state and returns by how much it grew.
-func readAggregate(s function.State, d *decoder) int64 {
-	if d.err != nil {
-		return 0
-	}
-	before := s.Size()
-	rest, err := s.ReadState(d.b)
-	if err != nil {
-		d.fail(err.Error())
-		return 0
-	}
-	d.b = rest
-	return int64(s.Size() - before)
+	return d.sized(c.states[i])
 }
 
 // userColumn is a JavaScript aggregate. Its states do not merge.
@@ -291,16 +277,5 @@ func (c *userColumn) appendState(dst []byte, i int) ([]byte, error) {
 }
 
 func (c *userColumn) readState(i int, d *decoder) int64 {
-	if d.err != nil {
-		return 0
-	}
-	s := c.states[i]
-	before := s.Size()
-	rest, err := s.ReadState(d.b)
-	if err != nil {
-		d.fail(err.Error())
-		return 0
-	}
-	d.b = rest
-	return int64(s.Size() - before)
+	return d.sized(c.states[i])
 }

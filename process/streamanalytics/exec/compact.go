@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/function"
 	"millrace/process/streamanalytics/value"
 )
@@ -309,26 +310,26 @@ func (c *sumColumn) result(i int) (value.Value, error) {
 
 func (c *sumColumn) appendState(dst []byte, i int) ([]byte, error) {
 	s := &c.sums[i]
-	dst = append(appendInt(dst, s.n), byte(s.parts))
+	dst = append(codec.AppendInt(dst, s.n), byte(s.parts))
 	switch {
 	case s.parts == inRest:
 		return c.rest[i].AppendState(dst), nil
 	case s.parts == bigints:
-		return appendInt(dst, s.int()), nil
+		return codec.AppendInt(dst, s.int()), nil
 	}
 	for _, p := range s.part[:s.parts] {
-		dst = appendFloat(dst, p)
+		dst = codec.AppendFloat(dst, p)
 	}
 	return dst, nil
 }
 
 func (c *sumColumn) readState(i int, d *decoder) int64 {
-	n, parts := d.int(), int8(d.byte())
+	n, parts := d.Int(), int8(d.Byte())
 	s := &c.sums[i]
 	if n < 0 || n == 0 && parts > 0 || parts < inRest || int(parts) > len(s.part) {
-		d.fail("a sum is not one")
+		d.Fail("a sum is not one")
 	}
-	if d.err != nil {
+	if d.Err() != nil {
 		return 0
 	}
 	s.n = n
@@ -337,15 +338,15 @@ func (c *sumColumn) readState(i int, d *decoder) int64 {
 		s.parts = inRest
 		grown, err := c.spill(i)
 		if err != nil {
-			d.err = err
+			d.FailWith(err)
 		}
-		return grown + readAggregate(c.rest[i], d)
+		return grown + d.sized(c.rest[i])
 	case parts == bigints:
-		s.parts, s.part[0] = bigints, math.Float64frombits(uint64(d.int()))
+		s.parts, s.part[0] = bigints, math.Float64frombits(uint64(d.Int()))
 	default:
 		for range parts {
-			if !s.addFloat(d.float()) {
-				d.fail("a sum is not one")
+			if !s.addFloat(d.Float()) {
+				d.Fail("a sum is not one")
 			}
 		}
 	}
@@ -478,7 +479,7 @@ func (c *extremeColumn) appendState(dst []byte, i int) ([]byte, error) {
 }
 
 func (c *extremeColumn) readState(i int, d *decoder) int64 {
-	v := d.value()
+	v := d.Value()
 	switch v.Kind() {
 	case value.Null, value.BigInt, value.Float, value.DateTime:
 		c.best[i] = v
@@ -486,10 +487,10 @@ func (c *extremeColumn) readState(i int, d *decoder) int64 {
 	case value.String:
 		grown, err := c.goOver(i)
 		if err != nil {
-			d.err = err
+			d.FailWith(err)
 		}
-		return grown + readAggregate(c.rest[i], d)
+		return grown + d.sized(c.rest[i])
 	}
-	d.fail(fmt.Sprintf("%s of a %s", c.function.Name, v.Kind()))
+	d.Fail(fmt.Sprintf("%s of a %s", c.function.Name, v.Kind()))
 	return 0
 }

@@ -119,7 +119,7 @@ func again(t *testing.T, call *aggregateCall, col column, places int) column {
 		if _, err := out.renew(i); err != nil {
 			t.Fatal(err)
 		}
-		d := &decoder{b: state}
+		d := newDecoder(state)
 		out.readState(i, d)
 		if err := d.end(); err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"hash"
 	"reflect"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/function"
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/syntax"
@@ -31,12 +32,12 @@ type hasher struct {
 }
 
 func (h *hasher) uint(n uint64) {
-	h.buf = appendUint(h.buf[:0], n)
+	h.buf = codec.AppendUint(h.buf[:0], n)
 	h.hash.Write(h.buf)
 }
 
 func (h *hasher) text(s string) {
-	h.buf = appendBytes(h.buf[:0], s)
+	h.buf = codec.AppendBytes(h.buf[:0], s)
 	h.hash.Write(h.buf)
 }
 
@@ -88,7 +89,7 @@ func (h *hasher) add(v reflect.Value) {
 			h.uint(0)
 		}
 	case reflect.Float64:
-		h.buf = appendFloat(h.buf[:0], v.Float())
+		h.buf = codec.AppendFloat(h.buf[:0], v.Float())
 		h.hash.Write(h.buf)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		h.uint(uint64(v.Int()))

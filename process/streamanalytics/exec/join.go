@@ -3,6 +3,7 @@ package exec
 import (
 	"sort"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/syntax"
 	"millrace/process/streamanalytics/value"
@@ -199,18 +200,18 @@ func (j *join) advance(port int, t int64) error {
 }
 
 func (j *join) appendState(dst []byte) ([]byte, error) {
-	dst = appendInt(dst, j.wm[left])
-	dst = appendInt(dst, j.wm[right])
+	dst = codec.AppendInt(dst, j.wm[left])
+	dst = codec.AppendInt(dst, j.wm[right])
 	for side := range 2 {
 		next := make([]int, len(j.buckets))
-		dst = appendUint(dst, uint64(j.order[side].len()))
+		dst = codec.AppendUint(dst, uint64(j.order[side].len()))
 		for i := range j.order[side].len() {
 			g := j.order[side].at(i).group
 			row := j.buckets[g][side].at(next[g])
 			next[g]++
-			dst = appendBytes(dst, j.table.key(g))
-			dst = appendInt(dst, row.at)
-			dst = appendBool(dst, row.matched)
+			dst = codec.AppendBytes(dst, j.table.key(g))
+			dst = codec.AppendInt(dst, row.at)
+			dst = codec.AppendBool(dst, row.matched)
 			dst = appendValues(dst, row.slots)
 		}
 	}
@@ -218,18 +219,18 @@ func (j *join) appendState(dst []byte) ([]byte, error) {
 }
 
 func (j *join) readState(d *decoder) {
-	j.wm[left], j.wm[right] = d.int(), d.int()
+	j.wm[left], j.wm[right] = d.Int(), d.Int()
 	for side := range 2 {
 		last := NoTime
-		for range d.count(4) {
-			key := d.bytes()
-			row := joined{at: d.int(), matched: d.bool()}
+		for range d.Count(4) {
+			key := d.Bytes()
+			row := joined{at: d.Int(), matched: d.Bool()}
 			row.slots, row.size = d.row(j.widths[side])
 			row.size += joinedSize
-			if d.err == nil && row.at < last {
-				d.fail("rows are out of order")
+			if d.Err() == nil && row.at < last {
+				d.Fail("rows are out of order")
 			}
-			if d.err != nil {
+			if d.Err() != nil {
 				return
 			}
 			last = row.at

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/value"
 )
 
@@ -268,9 +269,9 @@ func (t *keyTable) compact() {
 // appendState writes the groups of a list; readState reads them, gives them the
 // numbers 0, 1, ... and returns how many there are and their bytes.
 func (t *keyTable) appendState(dst []byte, groups []uint32) []byte {
-	dst = appendUint(dst, uint64(len(groups)))
+	dst = codec.AppendUint(dst, uint64(len(groups)))
 	for _, g := range groups {
-		dst = appendBytes(dst, t.key(g))
+		dst = codec.AppendBytes(dst, t.key(g))
 		t.values(g, t.spare)
 		for _, v := range t.spare {
 			dst = v.AppendState(dst)
@@ -280,18 +281,18 @@ func (t *keyTable) appendState(dst []byte, groups []uint32) []byte {
 }
 
 func (t *keyTable) readState(d *decoder) (n int, size int64) {
-	n = d.count(1 + t.width)
+	n = d.Count(1 + t.width)
 	for i := range n {
-		key := d.bytes()
+		key := d.Bytes()
 		for j := range t.spare {
-			t.spare[j] = d.value()
+			t.spare[j] = d.Value()
 		}
-		if d.err != nil {
+		if d.Err() != nil {
 			return 0, size
 		}
 		g, grown := t.group(key, t.spare)
 		if int(g) != i {
-			d.fail("a group is there twice")
+			d.Fail("a group is there twice")
 			return 0, size
 		}
 		size += grown

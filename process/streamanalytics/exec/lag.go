@@ -3,6 +3,7 @@ package exec
 import (
 	"fmt"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/timing"
 	"millrace/process/streamanalytics/value"
@@ -113,10 +114,10 @@ func (l *lag) keep(g *ring, at int64, v value.Value, size int) int64 {
 
 func (l *lag) appendState(dst []byte, i int) ([]byte, error) {
 	g := &l.rings[i]
-	dst = appendUint(dst, uint64(len(g.items)))
+	dst = codec.AppendUint(dst, uint64(len(g.items)))
 	for k := range g.items {
 		p := &g.items[(g.next+k)%len(g.items)]
-		dst = appendInt(dst, p.at)
+		dst = codec.AppendInt(dst, p.at)
 		dst = p.v.AppendState(dst)
 	}
 	return dst, nil
@@ -124,9 +125,9 @@ func (l *lag) appendState(dst []byte, i int) ([]byte, error) {
 
 func (l *lag) readState(i int, d *decoder) (grown int64) {
 	size := max(l.offset, 1)
-	for range d.index(size + 1) {
-		at, v := d.int(), d.value()
-		if d.err != nil {
+	for range d.Index(size + 1) {
+		at, v := d.Int(), d.Value()
+		if d.Err() != nil {
 			return grown
 		}
 		grown += l.keep(&l.rings[i], at, v, size)
@@ -166,10 +167,10 @@ func (f *isFirst) take(i int, r *row) (value.Value, int64, error) {
 }
 
 func (f *isFirst) appendState(dst []byte, i int) ([]byte, error) {
-	return appendInt(dst, f.ends[i]), nil
+	return codec.AppendInt(dst, f.ends[i]), nil
 }
 
 func (f *isFirst) readState(i int, d *decoder) int64 {
-	f.ends[i] = d.int()
+	f.ends[i] = d.Int()
 	return 0
 }

@@ -1,5 +1,7 @@
 package exec
 
+import "millrace/process/streamanalytics/codec"
+
 // The state of a match: the attempts in the order of their beginnings, each with
 // its key; the rows of a key come with its first attempt. Chains share their
 // beginnings, so the bindings of an attempt are numbered, each behind the one
@@ -17,10 +19,10 @@ func (m *match) appendState(dst []byte) ([]byte, error) {
 	dst = m.table.appendState(dst, live)
 	for _, g := range live {
 		run := m.runs[g]
-		dst = appendUint(dst, uint64(run.rows.len()))
+		dst = codec.AppendUint(dst, uint64(run.rows.len()))
 		for i := range run.rows.len() {
 			r := *run.rows.at(i)
-			dst = appendInt(dst, r.time)
+			dst = codec.AppendInt(dst, r.time)
 			dst = appendValues(dst, r.slots)
 		}
 	}
@@ -30,10 +32,10 @@ func (m *match) appendState(dst []byte) ([]byte, error) {
 			attempts = append(attempts, *d)
 		}
 	}
-	dst = appendUint(dst, uint64(len(attempts)))
+	dst = codec.AppendUint(dst, uint64(len(attempts)))
 	for i := range attempts {
 		d := &attempts[i]
-		dst = appendUint(dst, numbers[d.run])
+		dst = codec.AppendUint(dst, numbers[d.run])
 		dst = appendAttempt(dst, m.runs[d.run], m.active(d))
 	}
 	return dst, nil
@@ -41,8 +43,8 @@ func (m *match) appendState(dst []byte) ([]byte, error) {
 
 func appendAttempt(dst []byte, run *matchRun, a *attempt) []byte {
 	base := (*run.rows.front()).n
-	dst = appendInt(dst, a.start)
-	dst = appendUint(dst, a.first-base)
+	dst = codec.AppendInt(dst, a.start)
+	dst = codec.AppendUint(dst, a.first-base)
 	// Bindings are numbered from 1, an earlier one before a later one.
 	numbers := map[*binding]uint64{}
 	var list []*binding
@@ -60,18 +62,18 @@ func appendAttempt(dst []byte, run *matchRun, a *attempt) []byte {
 		number(t.chain)
 	}
 	number(a.best)
-	dst = appendUint(dst, uint64(len(list)))
+	dst = codec.AppendUint(dst, uint64(len(list)))
 	for _, b := range list {
-		dst = appendUint(dst, b.row.n-base)
-		dst = appendUint(dst, uint64(b.symbol))
-		dst = appendUint(dst, numbers[b.prev])
+		dst = codec.AppendUint(dst, b.row.n-base)
+		dst = codec.AppendUint(dst, uint64(b.symbol))
+		dst = codec.AppendUint(dst, numbers[b.prev])
 	}
-	dst = appendUint(dst, uint64(len(a.threads)))
+	dst = codec.AppendUint(dst, uint64(len(a.threads)))
 	for _, t := range a.threads {
-		dst = appendUint(dst, uint64(t.step))
-		dst = appendUint(dst, numbers[t.chain])
+		dst = codec.AppendUint(dst, uint64(t.step))
+		dst = codec.AppendUint(dst, numbers[t.chain])
 	}
-	return appendUint(dst, numbers[a.best])
+	return codec.AppendUint(dst, numbers[a.best])
 }
 
 func (m *match) readState(d *decoder) {
@@ -79,10 +81,10 @@ func (m *match) readState(d *decoder) {
 	m.grow(size)
 	for g := range known {
 		run := &matchRun{}
-		for range d.count(2) {
-			r := &matchRow{n: run.n, time: d.int()}
+		for range d.Count(2) {
+			r := &matchRow{n: run.n, time: d.Int()}
 			var size int64
-			if r.slots, size = d.row(m.width); d.err != nil {
+			if r.slots, size = d.row(m.width); d.Err() != nil {
 				return
 			}
 			run.n++
@@ -94,16 +96,16 @@ func (m *match) readState(d *decoder) {
 		m.grow(runSize)
 	}
 	last := NoTime
-	for range d.count(6) {
-		g := uint32(d.index(known))
-		if d.err != nil {
+	for range d.Count(6) {
+		g := uint32(d.Index(known))
+		if d.Err() != nil {
 			return
 		}
 		a := m.readAttempt(d, m.runs[g])
-		if d.err == nil && a.start < last {
-			d.fail("attempts are out of order")
+		if d.Err() == nil && a.start < last {
+			d.Fail("attempts are out of order")
 		}
-		if d.err != nil {
+		if d.Err() != nil {
 			return
 		}
 		last = a.start
@@ -112,42 +114,42 @@ func (m *match) readState(d *decoder) {
 	}
 	for _, run := range m.runs {
 		if len(run.attempts) == 0 {
-			d.fail("a key has no attempt")
+			d.Fail("a key has no attempt")
 		}
 	}
 }
 
 func (m *match) readAttempt(d *decoder, run *matchRun) *attempt {
-	a := &attempt{start: d.int()}
+	a := &attempt{start: d.Int()}
 	rows := run.rows.len()
-	a.first = uint64(d.index(rows))
-	if n := len(run.attempts); d.err == nil && n > 0 && a.first < run.attempts[n-1].first {
-		d.fail("attempts are out of order")
+	a.first = uint64(d.Index(rows))
+	if n := len(run.attempts); d.Err() == nil && n > 0 && a.first < run.attempts[n-1].first {
+		d.Fail("attempts are out of order")
 	}
 	list := []*binding{nil}
-	for range d.count(3) {
-		i := d.index(rows)
-		b := &binding{symbol: d.index(len(m.conds)), prev: list[d.index(len(list))]}
-		if d.err != nil {
+	for range d.Count(3) {
+		i := d.Index(rows)
+		b := &binding{symbol: d.Index(len(m.conds)), prev: list[d.Index(len(list))]}
+		if d.Err() != nil {
 			return a
 		}
 		b.row = *run.rows.at(i)
 		list = append(list, b)
 	}
 	a.bindings = int64(len(list) - 1)
-	for range d.count(2) {
-		t := thread{step: d.index(len(m.steps)), chain: list[d.index(len(list))]}
-		if d.err == nil && (m.steps[t.step].kind != wantRow || t.chain == nil) {
-			d.fail("a pattern stands where it cannot")
+	for range d.Count(2) {
+		t := thread{step: d.Index(len(m.steps)), chain: list[d.Index(len(list))]}
+		if d.Err() == nil && (m.steps[t.step].kind != wantRow || t.chain == nil) {
+			d.Fail("a pattern stands where it cannot")
 		}
-		if d.err != nil {
+		if d.Err() != nil {
 			return a
 		}
 		a.threads = append(a.threads, t)
 	}
-	a.best = list[d.index(len(list))]
-	if d.err == nil && len(a.threads) == 0 {
-		d.fail("an attempt is over")
+	a.best = list[d.Index(len(list))]
+	if d.Err() == nil && len(a.threads) == 0 {
+		d.Fail("an attempt is over")
 	}
 	return a
 }

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/value"
 )
@@ -20,7 +21,7 @@ type stateful interface {
 	operator
 	appendState(dst []byte) ([]byte, error)
 	// readState takes up a saved state in place of its own, which is empty.
-	// What is wrong with it is in d.err.
+	// What is wrong with it is in d.Err().
 	readState(d *decoder)
 	describe() OperatorState
 }
@@ -129,14 +130,14 @@ func (w watermarks) set(port int, t int64) int64 {
 
 func (w watermarks) appendState(dst []byte) []byte {
 	for _, t := range w {
-		dst = appendInt(dst, t)
+		dst = codec.AppendInt(dst, t)
 	}
 	return dst
 }
 
 func (w watermarks) readState(d *decoder) {
 	for i := range w {
-		w[i] = d.int()
+		w[i] = d.Int()
 	}
 }
 

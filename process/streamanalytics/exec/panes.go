@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/timing"
 	"millrace/process/streamanalytics/value"
 )
@@ -429,14 +430,14 @@ func (p *panes) appendState(dst []byte) ([]byte, error) {
 			}
 		}
 	}
-	dst = appendInt(dst, p.closed)
+	dst = codec.AppendInt(dst, p.closed)
 	dst = p.table.appendState(dst, groups)
-	dst = appendUint(dst, uint64(len(p.open)))
+	dst = codec.AppendUint(dst, uint64(len(p.open)))
 	for _, o := range p.open {
-		dst = appendInt(dst, o.end)
-		dst = appendUint(dst, uint64(len(o.groups)))
+		dst = codec.AppendInt(dst, o.end)
+		dst = codec.AppendUint(dst, uint64(len(o.groups)))
 		for i, g := range o.groups {
-			dst = appendUint(dst, numbers[g])
+			dst = codec.AppendUint(dst, numbers[g])
 			for _, c := range o.cols {
 				var err error
 				if dst, err = c.appendState(dst, i); err != nil {
@@ -445,9 +446,9 @@ func (p *panes) appendState(dst []byte) ([]byte, error) {
 			}
 		}
 	}
-	dst = appendUint(dst, uint64(len(p.told)))
+	dst = codec.AppendUint(dst, uint64(len(p.told)))
 	for _, end := range slices.Sorted(maps.Keys(p.told)) {
-		dst = appendInt(dst, end)
+		dst = codec.AppendInt(dst, end)
 		dst = appendTold(dst, p.told[end], numbers)
 	}
 	return dst, nil
@@ -455,35 +456,35 @@ func (p *panes) appendState(dst []byte) ([]byte, error) {
 
 // appendTold writes the digests of groups by their numbers in the saved state.
 func appendTold(dst []byte, told map[uint32]uint64, numbers map[uint32]uint64) []byte {
-	dst = appendUint(dst, uint64(len(told)))
+	dst = codec.AppendUint(dst, uint64(len(told)))
 	byNumber := func(a, b uint32) int { return cmp.Compare(numbers[a], numbers[b]) }
 	for _, g := range slices.SortedFunc(maps.Keys(told), byNumber) {
-		dst = appendUint(dst, numbers[g])
-		dst = appendFixed(dst, told[g])
+		dst = codec.AppendUint(dst, numbers[g])
+		dst = codec.AppendFixed(dst, told[g])
 	}
 	return dst
 }
 
 func (p *panes) readState(d *decoder) {
-	p.closed = d.int()
+	p.closed = d.Int()
 	known, size := p.table.readState(d)
 	p.a.grow(size)
 	last := NoTime
-	for range d.count(2) {
-		end := d.int()
+	for range d.Count(2) {
+		end := d.Int()
 		if end <= last || end <= p.closed && p.single {
-			d.fail("windows are out of order")
+			d.Fail("windows are out of order")
 		}
-		if last = end; d.err != nil {
+		if last = end; d.Err() != nil {
 			return
 		}
 		p.readPane(d, p.pane(end, end), known)
 	}
-	for range d.count(2) {
-		end := d.int()
+	for range d.Count(2) {
+		end := d.Int()
 		told := map[uint32]uint64{}
-		for range d.count(9) {
-			told[uint32(d.index(known))] = d.fixed()
+		for range d.Count(9) {
+			told[uint32(d.Index(known))] = d.Fixed()
 		}
 		p.told[end] = told
 		p.a.grow(toldSize * int64(len(told)))
@@ -491,14 +492,14 @@ func (p *panes) readState(d *decoder) {
 }
 
 func (p *panes) readPane(d *decoder, o *pane, known int) {
-	for n := range d.count(1) {
-		group := uint32(d.index(known))
-		if d.err != nil {
+	for n := range d.Count(1) {
+		group := uint32(d.Index(known))
+		if d.Err() != nil {
 			return
 		}
 		i, err := p.place(o, group)
 		if err != nil || i != n {
-			d.fail("a group is in a window twice")
+			d.Fail("a group is in a window twice")
 			return
 		}
 		for _, c := range o.cols {

@@ -3,6 +3,7 @@ package exec
 import (
 	"fmt"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/value"
 )
@@ -124,10 +125,10 @@ func (g *running) appendState(dst []byte, i int) ([]byte, error) {
 		return g.col.appendState(dst, i)
 	}
 	s := &g.sums[i]
-	dst = appendUint(dst, uint64(s.rows.len()))
+	dst = codec.AppendUint(dst, uint64(s.rows.len()))
 	for k := range s.rows.len() {
 		e := s.rows.at(k)
-		dst = appendInt(dst, e.at)
+		dst = codec.AppendInt(dst, e.at)
 		dst = appendValues(dst, e.args)
 	}
 	if s.sum.user != nil {
@@ -141,29 +142,24 @@ func (g *running) readState(i int, d *decoder) (grown int64) {
 		return g.col.readState(i, d)
 	}
 	s := &g.sums[i]
-	for range d.count(2) {
-		at := d.int()
+	for range d.Count(2) {
+		at := d.Int()
 		args, size := d.row(len(g.args))
-		if d.err != nil {
+		if d.Err() != nil {
 			return grown
 		}
 		e := entered{at: at, args: args, size: size + enteredSize}
 		if s.sum.user == nil {
 			if err := s.sum.add(e.args, e.at); err != nil {
-				d.fail(err.Error())
+				d.Fail(err.Error())
 				return grown
 			}
 		}
 		s.rows.push(e)
 		grown += e.size
 	}
-	if s.sum.user != nil && d.err == nil {
-		rest, err := s.sum.user.ReadState(d.b)
-		if err != nil {
-			d.fail(err.Error())
-			return grown
-		}
-		d.b = rest
+	if s.sum.user != nil {
+		d.Part(s.sum.user.ReadState)
 	}
 	size := s.sum.size()
 	grown += size - s.size

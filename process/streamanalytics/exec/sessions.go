@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/timing"
 	"millrace/process/streamanalytics/value"
@@ -371,7 +372,7 @@ func (s *sessions) count() (keys, windows int) { return s.groups.live, s.open }
 
 func (s *sessions) appendState(dst []byte) ([]byte, error) {
 	owners := s.inOrder()
-	dst = appendUint(dst, s.seq)
+	dst = codec.AppendUint(dst, s.seq)
 	dst = s.owners.appendState(dst, owners)
 	numbers := map[uint32]uint64{}
 	var groups []uint32
@@ -385,15 +386,15 @@ func (s *sessions) appendState(dst []byte) ([]byte, error) {
 	for _, owner := range owners {
 		o := &s.all[owner]
 		dst = append(dst, byte(o.state))
-		dst = appendInt(dst, o.window.Start)
-		dst = appendInt(dst, o.window.Last)
-		dst = appendInt(dst, o.window.Limit)
-		dst = appendUint(dst, o.seq)
+		dst = codec.AppendInt(dst, o.window.Start)
+		dst = codec.AppendInt(dst, o.window.Last)
+		dst = codec.AppendInt(dst, o.window.Limit)
+		dst = codec.AppendUint(dst, o.seq)
 		n := 0
 		for at := o.first; at != 0; at = s.chain[at-1] {
 			n++
 		}
-		dst = appendUint(dst, uint64(n))
+		dst = codec.AppendUint(dst, uint64(n))
 		for at := o.first; at != 0; at = s.chain[at-1] {
 			for _, c := range s.cols {
 				var err error
@@ -407,7 +408,7 @@ func (s *sessions) appendState(dst []byte) ([]byte, error) {
 }
 
 func (s *sessions) readState(d *decoder) {
-	seq := d.uint()
+	seq := d.Uint()
 	known, size := s.owners.readState(d)
 	s.a.grow(size)
 	groups, size := s.groups.readState(d)
@@ -416,30 +417,30 @@ func (s *sessions) readState(d *decoder) {
 	for owner := range known {
 		s.all = append(s.all, session{})
 		next = s.readSession(d, uint32(owner), next, groups)
-		if d.err != nil {
+		if d.Err() != nil {
 			return
 		}
 	}
 	if next != groups {
-		d.fail("a group belongs to no session")
+		d.Fail("a group belongs to no session")
 	}
 	s.seq = seq
-	for range d.count(9) {
-		s.told[uint32(d.index(groups))] = d.fixed()
+	for range d.Count(9) {
+		s.told[uint32(d.Index(groups))] = d.Fixed()
 		s.a.grow(toldSize)
 	}
 }
 
 // readSession reads a session, whose groups are those from next on.
 func (s *sessions) readSession(d *decoder, owner uint32, next, groups int) int {
-	state := sessionState(d.byte())
-	w := timing.OpenSession{Start: d.int(), Last: d.int(), Limit: d.int()}
-	seq := d.uint()
-	n := d.index(groups - next + 1)
-	if d.err == nil && (state != openSession && state != cutSession || (n > 0) != (state == openSession)) {
-		d.fail("a session is not whole")
+	state := sessionState(d.Byte())
+	w := timing.OpenSession{Start: d.Int(), Last: d.Int(), Limit: d.Int()}
+	seq := d.Uint()
+	n := d.Index(groups - next + 1)
+	if d.Err() == nil && (state != openSession && state != cutSession || (n > 0) != (state == openSession)) {
+		d.Fail("a session is not whole")
 	}
-	if d.err != nil {
+	if d.Err() != nil {
 		return next
 	}
 	s.all[owner].window = w
@@ -453,14 +454,14 @@ func (s *sessions) readSession(d *decoder, owner uint32, next, groups int) int {
 		key := append([]byte(nil), s.groups.key(uint32(next))...)
 		g, err := s.group(owner, key, s.a.values)
 		if err != nil {
-			d.err = err
+			d.FailWith(err)
 		}
 		for _, c := range s.cols {
 			grown := c.readState(int(g), d)
 			s.bytes[g] += grown
 			s.a.grow(grown)
 		}
-		if d.err != nil {
+		if d.Err() != nil {
 			return next
 		}
 		next++

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/timing"
 	"millrace/process/streamanalytics/value"
 )
@@ -206,8 +207,8 @@ func (s *sliding) appendState(dst []byte) ([]byte, error) {
 		}
 	}
 	dst = s.table.appendState(dst, live)
-	dst = appendUint(dst, uint64(s.inside))
-	dst = appendUint(dst, uint64(s.order.len()))
+	dst = codec.AppendUint(dst, uint64(s.inside))
+	dst = codec.AppendUint(dst, uint64(s.order.len()))
 	// The rows of a group are in the order of all rows, so each is found by
 	// counting.
 	next := make([]int, len(s.groups))
@@ -222,8 +223,8 @@ func (s *sliding) appendState(dst []byte) ([]byte, error) {
 		} else {
 			e = group.waiting.at(n - group.rows.len())
 		}
-		dst = appendUint(dst, numbers[o.group])
-		dst = appendInt(dst, e.at)
+		dst = codec.AppendUint(dst, numbers[o.group])
+		dst = codec.AppendInt(dst, e.at)
 		dst = appendValues(dst, e.args)
 	}
 	// States are computed anew from the rows, but for those of users, which
@@ -250,24 +251,24 @@ func (s *sliding) readState(d *decoder) {
 		key := append([]byte(nil), s.table.key(uint32(g))...)
 		s.table.values(uint32(g), s.table.spare)
 		if _, err := s.group(key, s.table.spare); err != nil {
-			d.err = err
+			d.FailWith(err)
 			return
 		}
 	}
-	inside := d.uint()
-	n := d.count(3)
+	inside := d.Uint()
+	n := d.Count(3)
 	if inside > uint64(n) {
-		d.fail("more rows are inside than there are")
+		d.Fail("more rows are inside than there are")
 	}
 	last := NoTime
 	for i := range n {
-		g := uint32(d.index(known))
-		at := d.int()
+		g := uint32(d.Index(known))
+		at := d.Int()
 		args, size := d.row(len(s.a.args))
-		if d.err == nil && at < last {
-			d.fail("rows are out of order")
+		if d.Err() == nil && at < last {
+			d.Fail("rows are out of order")
 		}
-		if d.err != nil {
+		if d.Err() != nil {
 			return
 		}
 		last = at
@@ -275,7 +276,7 @@ func (s *sliding) readState(d *decoder) {
 		if uint64(i) < inside {
 			s.inside++
 			if err := s.comeAgain(g); err != nil {
-				d.err = err
+				d.FailWith(err)
 				return
 			}
 		}
@@ -306,15 +307,9 @@ func (s *sliding) readUsers(d *decoder, known int) {
 		group := s.groups[g]
 		for i := range group.states {
 			m := &group.states[i]
-			if m.user == nil || d.err != nil {
-				continue
+			if m.user != nil {
+				d.Part(m.user.ReadState)
 			}
-			rest, err := m.user.ReadState(d.b)
-			if err != nil {
-				d.fail(err.Error())
-				return
-			}
-			d.b = rest
 		}
 		s.resize(group)
 	}

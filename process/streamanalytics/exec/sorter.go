@@ -1,6 +1,9 @@
 package exec
 
-import "millrace/process/streamanalytics/value"
+import (
+	"millrace/process/streamanalytics/codec"
+	"millrace/process/streamanalytics/value"
+)
 
 // sorter puts rows in the order of their times. It stands in front of operators
 // for which that matters, if what feeds them gives no order. A row waits until
@@ -94,24 +97,24 @@ func (s *sorter) advance(_ int, t int64) error {
 }
 
 func (s *sorter) appendState(dst []byte) ([]byte, error) {
-	dst = appendUint(dst, s.seq)
-	dst = appendUint(dst, uint64(len(s.heap)))
+	dst = codec.AppendUint(dst, s.seq)
+	dst = codec.AppendUint(dst, uint64(len(s.heap)))
 	for i := range s.heap {
 		w := &s.heap[i]
-		dst = appendInt(dst, w.time)
-		dst = appendUint(dst, w.seq)
-		dst = appendBool(dst, w.correction)
+		dst = codec.AppendInt(dst, w.time)
+		dst = codec.AppendUint(dst, w.seq)
+		dst = codec.AppendBool(dst, w.correction)
 		dst = appendValues(dst, w.slots)
 	}
 	return dst, nil
 }
 
 func (s *sorter) readState(d *decoder) {
-	s.seq = d.uint()
-	for range d.count(4) {
-		w := waiting{time: d.int(), seq: d.uint(), correction: d.bool()}
+	s.seq = d.Uint()
+	for range d.Count(4) {
+		w := waiting{time: d.Int(), seq: d.Uint(), correction: d.Bool()}
 		w.slots, w.size = d.row(s.width)
-		if d.err != nil {
+		if d.Err() != nil {
 			return
 		}
 		w.size += waitingSize

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/plan"
 	"millrace/process/streamanalytics/timing"
 	"millrace/process/streamanalytics/value"
@@ -322,32 +323,29 @@ func (s *source) push(int, *row) error     { return errors.New("a source takes n
 func (s *source) advance(int, int64) error { return errors.New("a source takes no watermarks") }
 
 func (s *source) appendState(dst []byte) ([]byte, error) {
-	dst = appendBool(dst, s.stream != nil)
+	dst = codec.AppendBool(dst, s.stream != nil)
 	if s.stream == nil {
 		return dst, nil
 	}
-	dst = appendBool(dst, s.noArrival)
+	dst = codec.AppendBool(dst, s.noArrival)
 	return s.stream.AppendState(dst, func(dst []byte, r *row) []byte { return appendValues(dst, r.slots) }), nil
 }
 
 func (s *source) readState(d *decoder) {
-	if !d.bool() || d.err != nil {
+	if !d.Bool() || d.Err() != nil {
 		return
 	}
-	if err := s.open(d.bool()); err != nil {
-		d.err = err
+	if err := s.open(d.Bool()); err != nil {
+		d.FailWith(err)
 		return
 	}
-	rest, err := s.stream.ReadState(d.b, func(b []byte) (*row, []byte, error) {
-		in := decoder{b: b}
-		slots, _ := in.row(s.node.Width)
-		return &row{slots: slots}, in.b, in.err
+	d.Part(func(b []byte) (rest []byte, err error) {
+		return s.stream.ReadState(b, func(b []byte) (*row, []byte, error) {
+			in := newDecoder(b)
+			slots, _ := in.row(s.node.Width)
+			return &row{slots: slots}, in.Rest(), in.Err()
+		})
 	})
-	if err != nil {
-		d.fail(err.Error())
-		return
-	}
-	d.b = rest
 	_, s.held = s.stream.Buffered()
 	s.grow(s.held)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 
+	"millrace/process/streamanalytics/codec"
 	"millrace/process/streamanalytics/plan"
 )
 
@@ -238,14 +239,14 @@ func (t *Task) AppendState(dst []byte) ([]byte, error) {
 }
 
 func (t *Task) appendBody(dst []byte) ([]byte, error) {
-	dst = appendInt(dst, t.env.ordinal)
-	dst = appendBool(dst, t.finished)
+	dst = codec.AppendInt(dst, t.env.ordinal)
+	dst = codec.AppendBool(dst, t.finished)
 	for _, n := range t.env.stats.fields() {
-		dst = appendInt(dst, *n)
+		dst = codec.AppendInt(dst, *n)
 	}
 	for _, op := range t.graph.all {
 		if c, ok := op.(connector); ok {
-			dst = appendInt(dst, c.out().wm)
+			dst = codec.AppendInt(dst, c.out().wm)
 		}
 		s, ok := op.(stateful)
 		if !ok {
@@ -293,18 +294,18 @@ func (t *Task) readState(state []byte) error {
 	if [16]byte(state[len(stateMagic)+1:head]) != t.hash {
 		return errors.New("it belongs to another query; start without it, or with the query it was saved for")
 	}
-	return t.readBody(&decoder{b: body[head:]})
+	return t.readBody(newDecoder(body[head:]))
 }
 
 func (t *Task) readBody(d *decoder) error {
-	t.env.ordinal = d.int()
-	t.finished = d.bool()
+	t.env.ordinal = d.Int()
+	t.finished = d.Bool()
 	for _, n := range t.env.stats.fields() {
-		*n = d.int()
+		*n = d.Int()
 	}
 	for _, op := range t.graph.all {
 		if c, ok := op.(connector); ok {
-			c.out().wm = d.int()
+			c.out().wm = d.Int()
 		}
 		s, ok := op.(stateful)
 		if !ok {
