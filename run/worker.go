@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"millrace/connector"
@@ -47,6 +48,8 @@ type worker struct {
 	// results may still follow from time: 0 if none do.
 	partitions int
 	settling   time.Duration
+	// waiting says that a drain waits for such results alone.
+	waiting atomic.Bool
 }
 
 // settler is an engine whose results can follow from time passing.
@@ -196,6 +199,7 @@ func (w *worker) settled(since *time.Time) bool {
 	if w.settling == 0 {
 		return true
 	}
+	w.waiting.Store(true)
 	if since.IsZero() {
 		*since = time.Now()
 	}
@@ -237,6 +241,9 @@ func (w *worker) sample(ctx context.Context, s *metrics.Sample) {
 	s.Sessions, s.Fenced = w.reader.Counts()
 	s.Stored, s.StoreDuplicates, s.StoredBytes, s.Writes = v.Stored, v.Duplicates, v.Bytes, v.Writes
 	s.Retries, s.Outage = v.Retries, v.Outage
+	if s.Phase == metrics.Draining && w.waiting.Load() {
+		s.Phase = metrics.Settling
+	}
 	s.StoreThrottled, s.Charge = w.usage(&v)
 	s.Throttled += s.StoreThrottled
 	if s.Phase != metrics.Verifying {

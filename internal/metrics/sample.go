@@ -17,6 +17,9 @@ const (
 	Preparing Phase = "preparing"
 	Streaming Phase = "streaming"
 	Draining  Phase = "draining"
+	// Settling: all is stored, but results that follow from time may come, such
+	// as those of windows that are still open.
+	Settling  Phase = "settling"
 	Verifying Phase = "verifying"
 	Finished  Phase = "finished"
 )
