@@ -3,6 +3,7 @@ package crash
 import (
 	"testing"
 
+	"millrace/connector/sqldb/local"
 	"millrace/internal/testservice"
 	"millrace/ui/report"
 )
@@ -23,6 +24,16 @@ func TestCounts(t *testing.T) {
 	t.Run("azuresql", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, "eventhubs-streamanalytics-azuresql", "SQL_URL="+testservice.Postgres(t)).overEventHubs()
+		counted(t, s.counting().run(3, "500", "20000"))
+	})
+	t.Run("tds", func(t *testing.T) {
+		t.Parallel()
+		server, err := local.Start(t.Context(), local.Options{User: "sa", Password: "Secret-1-of-a-test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = server.Close() })
+		s := newScene(t, "eventhubs-streamanalytics-azuresql", "SQL_URL="+server.Address()).overEventHubs()
 		counted(t, s.counting().run(3, "500", "20000"))
 	})
 	t.Run("cosmosdb", func(t *testing.T) {
