@@ -141,7 +141,16 @@ func (c *checker) partitionBy(e *entry, by *syntax.PartitionBy) {
 		return
 	}
 	for _, key := range by.Keys {
-		e.partition = append(e.partition, b.expr(key))
+		x := e.carriedKey(key)
+		if x == nil {
+			x = b.expr(key)
+		}
+		e.partition = append(e.partition, x)
+		name := ""
+		if col, ok := syntax.Unparen(key).(*syntax.Column); ok {
+			name = fold(col.Path[len(col.Path)-1].Name)
+		}
+		e.partitionNames = append(e.partitionNames, name)
 	}
 	e.into = by.Into
 	if by.Into == 1 {

@@ -88,10 +88,7 @@ func (sel *selection) filter(cond plan.Cond, pos syntax.Pos) {
 
 func (sel *selection) having() {
 	s := sel.s
-	if sel.group == nil {
-		sel.c.report(s.Having, "use WHERE, or add GROUP BY with a window", "HAVING needs a GROUP BY")
-		return
-	}
+	// Without GROUP BY it is a second WHERE.
 	b := sel.binder("HAVING")
 	b.group = sel.group
 	sel.filter(b.cond(s.Having), s.HavingPos)
@@ -103,6 +100,7 @@ func (sel *selection) items() relation {
 	b := sel.binder("SELECT")
 	b.group = sel.group
 	p := c.project(sel.node, s.Pos())
+	p.carried = sel.carried
 	names := sel.itemNames()
 	for i, item := range s.Items {
 		star, ok := item.Expr.(*syntax.Star)

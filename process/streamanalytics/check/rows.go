@@ -194,6 +194,10 @@ type projectRows struct {
 	// names, open tells that there are others as well.
 	byName map[string]int
 	open   bool
+	// carried yields a key by which the rows below are partitioned; nil if there
+	// is none of that folded name. carriedSlots are those that were asked for.
+	carried      func(name string) plan.Expr
+	carriedSlots map[string]*plan.Slot
 }
 
 // project adds a Project above in.

@@ -31,7 +31,10 @@ type entry struct {
 	applied   bool
 	// partition are the keys of PARTITION BY over the entry's own rows.
 	partition []plan.Expr
-	into      int
+	// partitionNames are the folded names of those that are columns, "" for the
+	// others.
+	partitionNames []string
+	into           int
 	pos       syntax.Node
 }
 
