@@ -35,7 +35,7 @@ type entry struct {
 	// others.
 	partitionNames []string
 	into           int
-	pos       syntax.Node
+	pos            syntax.Node
 }
 
 // shifter moves the slots of a right side behind those of the left one.
