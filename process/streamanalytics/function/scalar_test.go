@@ -329,35 +329,6 @@ func TestOtherFunctions(t *testing.T) {
 	})
 }
 
-func TestRows(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{
-		"getarrayelements":    "ArrayIndex ArrayValue: 0 1 | 1 null | 2 \"c\" | ",
-		"GetRecordProperties": "PropertyName PropertyValue: \"a\" 1 | \"b\" [2] | ",
-	} {
-		rows, ok := LookupRows(name)
-		if !ok {
-			t.Fatal(name)
-		}
-		v := value.Raw([]byte(`[1,null,"c"]`))
-		if name == "GetRecordProperties" {
-			v = value.Raw([]byte(`{"a":1,"b":[2]}`))
-		}
-		got := strings.Join(rows.Columns[:], " ") + ": "
-		rows.Each(v, func(a, b value.Value) bool {
-			got += string(a.AppendJSON(nil)) + " " + string(b.AppendJSON(nil)) + " | "
-			return true
-		})
-		if got != want {
-			t.Errorf("%s: %s, want %s", name, got, want)
-		}
-		rows.Each(value.Int(1), func(a, b value.Value) bool { t.Errorf("%s: a number has rows", name); return false })
-	}
-	if _, ok := LookupRows("LEN"); ok {
-		t.Error("LEN makes no rows")
-	}
-}
-
 func TestRegistry(t *testing.T) {
 	t.Parallel()
 	if _, ok := Lookup("SubString"); !ok {

@@ -319,14 +319,6 @@ func (s *Stream[T]) Finish() {
 // for all of them; most are ahead of it.
 func (s *Stream[T]) Watermark() int64 { return s.watermark }
 
-// PartitionWatermark is the watermark of one partition's timeline.
-func (s *Stream[T]) PartitionWatermark(partition int32) int64 {
-	if p := s.byID[partition]; p != nil {
-		return p.watermark
-	}
-	return s.watermark
-}
-
 // SubstreamWatermark is the watermark of one substream: no event of it with an
 // earlier time will be emitted.
 func (s *Stream[T]) SubstreamWatermark(partition int32, sub []byte) int64 {

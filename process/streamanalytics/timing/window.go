@@ -161,13 +161,6 @@ func (w Window) Pane(t int64) int64 {
 	return end
 }
 
-// NextPane returns the end of the pane after the one that ends at end.
-func (w Window) NextPane(end int64) int64 { return w.Pane(end + 1) }
-
-// FirstPane returns the end of the first pane of the window with the given end.
-// Its others follow by NextPane up to the window's end.
-func (w Window) FirstPane(end int64) int64 { return w.Pane(minus(end, w.Size) + 1) }
-
 // LastUse returns the end of the last window that holds the pane with the given
 // end. When it is complete the pane can go. It is before the pane if no window
 // holds it, as with a hop longer than the size.

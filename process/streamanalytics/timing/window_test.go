@@ -155,14 +155,14 @@ func TestPanesAgainstBruteForce(t *testing.T) {
 			events[i] = r.Int64N(201) - 100
 			pane := w.Pane(events[i])
 			panes[pane]++
-			if next := w.NextPane(events[i]); pane < events[i] || next <= events[i] {
+			if next := w.Pane(pane + 1); pane < events[i] || next <= events[i] {
 				t.Fatalf("%+v: the pane of %d ends at %d, the next one at %d", w, events[i], pane, next)
 			}
 		}
 		used := map[int64]int64{}
 		for end, want := range count(w, events) {
 			got, n := 0, int64(0)
-			for pane := w.FirstPane(end); pane <= end; pane = w.NextPane(pane) {
+			for pane := w.Pane(end - w.Size + 1); pane <= end; pane = w.Pane(pane + 1) {
 				got += panes[pane]
 				n++
 				if last, ok := used[pane]; !ok || end > last {

@@ -32,9 +32,6 @@ func ToGoTime(ticks int64) time.Time {
 	return time.Unix(sec, rest*100).UTC()
 }
 
-// FromGoDuration returns d in ticks, cut to 100 ns.
-func FromGoDuration(d time.Duration) int64 { return int64(d / 100) }
-
 // ToGoDuration returns ticks as a duration; beyond 292 years it is the longest
 // duration.
 func ToGoDuration(ticks int64) time.Duration {
