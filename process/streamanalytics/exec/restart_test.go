@@ -80,7 +80,7 @@ func TestRestarts(t *testing.T) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
 			rows := 0
-			for seed := range uint64(12) {
+			for seed := range uint64(6) {
 				rng := rand.New(rand.NewPCG(seed, 17))
 				partitions := 1 + rng.IntN(3)
 				events := randomStream(rng, 20+rng.IntN(100), partitions, "input", "input", "other")
@@ -258,7 +258,7 @@ func TestDamagedStates(t *testing.T) {
 			t.Fatal(err)
 		}
 		body := state[bodyStart : len(state)-4]
-		for range 60 {
+		for range 20 {
 			bad := slices.Clone(body)
 			for range 1 + rng.IntN(3) {
 				bad[rng.IntN(len(bad))] = byte(rng.Uint32())

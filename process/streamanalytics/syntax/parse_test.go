@@ -9,7 +9,7 @@ import (
 // Texts that are nested or chained without end get an error, and soon.
 func TestDeepTexts(t *testing.T) {
 	t.Parallel()
-	const n = 20_000
+	const n = 12_000
 	for name, text := range map[string]string{
 		"parentheses":             "SELECT " + strings.Repeat("(", n) + "a" + strings.Repeat(")", n) + " FROM i",
 		"open parentheses":        "SELECT " + strings.Repeat("(", n),

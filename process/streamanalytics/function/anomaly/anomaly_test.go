@@ -57,7 +57,7 @@ func feed(d Detector, next func() float64, n int) (anomalies int) {
 
 func TestSpikesAndDipsAreFound(t *testing.T) {
 	t.Parallel()
-	for _, history := range []int{20, 60, 120, 600} {
+	for _, history := range []int{20, 60, 300} {
 		for name, next := range series(uint64(history)) {
 			if name == "heavy" {
 				continue // its own values are spikes
@@ -116,7 +116,13 @@ func TestNoiseIsNotAnAnomaly(t *testing.T) {
 	for _, history := range []int{20, 60, 300} {
 		for name, next := range series(uint64(100 + history)) {
 			for _, confidence := range []float64{80, 95, 99} {
-				for _, mode := range []Mode{Both, Spikes, Dips} {
+				// The cost is in the long histories, and the three modes share
+				// the estimate that it depends on.
+				modes := []Mode{Both, Spikes, Dips}
+				if history > 60 {
+					modes = modes[:1]
+				}
+				for _, mode := range modes {
 					d := spikes(t, confidence, history, mode)
 					rate := float64(feed(d, next, events)) / events
 					// Short histories of heavy tails can not know them.

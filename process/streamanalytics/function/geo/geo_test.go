@@ -358,7 +358,7 @@ func TestPointsInPolygons(t *testing.T) {
 			continue
 		}
 		area := newArea([][]xy{clean})
-		for k := range 200 {
+		for k := range 60 {
 			p := xy{area.box.low.x + random.Float64()*(area.box.high.x-area.box.low.x), area.box.low.y + random.Float64()*(area.box.high.y-area.box.low.y)}
 			switch k % 4 {
 			case 0:
@@ -385,8 +385,6 @@ func TestPointsInPolygons(t *testing.T) {
 	}
 }
 
-// On a small piece of the globe geography and plane agree away from edges, and
-// the relations agree with each other.
 // A comb has edges that are all as high as the whole. Its index must not grow
 // with the square of their number.
 func TestIndexOfACombIsBounded(t *testing.T) {
@@ -412,6 +410,8 @@ func TestIndexOfACombIsBounded(t *testing.T) {
 	}
 }
 
+// On a small piece of the globe geography and plane agree away from edges, and
+// the relations agree with each other.
 func TestLevelsAgreeInTheSmall(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(7, 8))
