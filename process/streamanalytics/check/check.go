@@ -184,7 +184,10 @@ func (c *checker) withStep(s *syntax.Step, used bool) {
 	if !used {
 		c.sources, c.inputs = map[string]*sourceRows{}, map[string]*plan.Input{}
 	}
-	rows := c.query(s.Query)
+	rows, ok := c.view(s.Query)
+	if !ok {
+		rows = c.query(s.Query)
+	}
 	if !used {
 		c.sources, c.inputs, c.order, c.uses = sources, inputs, order, uses
 	}

@@ -112,6 +112,9 @@ func (c *checker) inputEntry(s *syntax.Input) *entry {
 			return nil
 		}
 		e.rows = st.rows
+		if v, ok := st.rows.(*viewRows); ok {
+			e.source, e.reference, e.time = v.src, true, nil
+		}
 	} else {
 		src := c.source(s)
 		if src == nil {

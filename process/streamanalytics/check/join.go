@@ -151,6 +151,9 @@ func (sel *selection) referenceJoin(s *syntax.Join, left plan.Node, entries []*e
 		}
 		node.LeftKeys, node.RightKeys = sel.equalities(s.On, entries, ref)
 	}
+	if v, ok := ref.rows.(*viewRows); ok && v.where != nil {
+		node.On = both(node.On, mapCondSlots(v.where, ref.shift.slot))
+	}
 	for _, e := range entries {
 		if len(e.partition) > 0 {
 			node.Partition = sel.liftedPartition(e)

@@ -161,6 +161,8 @@ func (e *entry) open() bool {
 		return rows.open
 	case *unionRows:
 		return rows.sides[0].open
+	case *viewRows:
+		return rows.open()
 	}
 	return false
 }
