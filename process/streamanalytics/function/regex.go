@@ -51,8 +51,15 @@ type regex struct {
 	tracking *regexp2.Regexp
 }
 
-// regexTime bounds the time of one match by trying and going back.
-const regexTime = 2 * time.Second
+// regexTime bounds the time of one match by trying and going back. The engine
+// knows no other measure than the clock. It decides only whether the job stops,
+// never what a row gives, so results stay repeatable. That a process was stopped
+// for a while in the midst of a match must not stop the job: a match is given up
+// when its time was over twice.
+const (
+	regexTime  = 2 * time.Second
+	regexTries = 2
+)
 
 // What a match can take too much of.
 var (
@@ -87,7 +94,14 @@ func (r regex) find(s string) (int64, error) {
 	if r.tracking == nil {
 		return 0, nil
 	}
-	m, err := r.tracking.FindStringMatch(s)
+	var m *regexp2.Match
+	var err error
+	for range regexTries {
+		m, err = r.tracking.FindStringMatch(s)
+		if err == nil || errors.Is(err, regexp2.ErrBacktrackingStackLimit) {
+			break
+		}
+	}
 	switch {
 	case errors.Is(err, regexp2.ErrBacktrackingStackLimit):
 		return 0, errRegexStack
