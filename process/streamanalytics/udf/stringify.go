@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/dop251/goja"
 
@@ -55,7 +54,7 @@ func appendScript(dst []byte, v value.Value) (_ []byte, ok bool) {
 	case value.Float:
 		return appendNumber(dst, v.Double()), true
 	case value.String:
-		return appendQuoted(dst, v.Str()), true
+		return value.AppendString(dst, v.Str()), true
 	case value.Bit:
 		return strconv.AppendBool(dst, v.Bool()), true
 	case value.DateTime:
@@ -93,7 +92,7 @@ func appendMembers(dst []byte, v value.Value) (_ []byte, ok bool) {
 		if n++; n > 1 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendQuoted(dst, name), ':')
+		dst = append(value.AppendString(dst, name), ':')
 		dst, ok = appendScript(dst, m)
 		return ok
 	})
@@ -118,32 +117,4 @@ func appendNumber(dst []byte, f float64) []byte {
 		return dst
 	}
 	return strconv.AppendFloat(dst, f, 'f', -1, 64)
-}
-
-// appendQuoted appends a string as JSON.stringify does.
-func appendQuoted(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c >= ' ' || c >= utf8.RuneSelf:
-			dst = append(dst, c)
-		case c == '\b':
-			dst = append(dst, '\\', 'b')
-		case c == '\f':
-			dst = append(dst, '\\', 'f')
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\r':
-			dst = append(dst, '\\', 'r')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-	}
-	return append(dst, '"')
 }
