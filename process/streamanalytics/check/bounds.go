@@ -230,7 +230,8 @@ func (sel *selection) unitTicks(call *syntax.Call, count, widened int64) int64 {
 		if count/100 > timing.MaxWindow || -(count/100) > timing.MaxWindow {
 			break
 		}
-		return floorDiv(widened, 100)
+		ticks, _ := value.FloorDiv(widened, 100)
+		return ticks
 	case syntax.Year:
 		ticks = 366 * value.TicksPerDay
 	case syntax.Quarter:
@@ -251,12 +252,4 @@ func (sel *selection) unitTicks(call *syntax.Call, count, widened int64) int64 {
 		return 0
 	}
 	return widened * ticks
-}
-
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b != 0 && (a < 0) != (b < 0) {
-		q--
-	}
-	return q
 }

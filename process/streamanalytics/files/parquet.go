@@ -316,7 +316,8 @@ func parquetWriter(t parquet.Type) func([]byte, parquet.Value) []byte {
 	kind := t.Kind()
 	ticks := func(perUnit, units int64) func([]byte, parquet.Value) []byte {
 		return func(dst []byte, v parquet.Value) []byte {
-			return value.Time(floorDiv(v.Int64(), units) * perUnit).AppendJSON(dst)
+			n, _ := value.FloorDiv(v.Int64(), units)
+			return timeOf(n, perUnit).AppendJSON(dst)
 		}
 	}
 	if logical != nil {
@@ -329,7 +330,7 @@ func parquetWriter(t parquet.Type) func([]byte, parquet.Value) []byte {
 			return ticks(1, 100)
 		case logical.Date != nil:
 			return func(dst []byte, v parquet.Value) []byte {
-				return value.Time(int64(v.Int32()) * value.TicksPerDay).AppendJSON(dst)
+				return timeOf(int64(v.Int32()), value.TicksPerDay).AppendJSON(dst)
 			}
 		case logical.Decimal != nil:
 			return decimalWriter(kind, int(logical.Decimal.Scale))
@@ -373,7 +374,8 @@ func plainWriter(kind parquet.Kind) func([]byte, parquet.Value) []byte {
 			// The day as a Julian day number above the nanoseconds of the day.
 			t := v.Int96()
 			nanos := int64(t[1])<<32 | int64(t[0])
-			return value.Time((int64(t[2])-2440588)*value.TicksPerDay + nanos/100).AppendJSON(dst)
+			day := timeOf(int64(t[2])-2440588, value.TicksPerDay).Ticks()
+			return timeOf(day+nanos/100, 1).AppendJSON(dst)
 		case parquet.Float:
 			return value.Double(float64(v.Float())).AppendJSON(dst)
 		case parquet.Double:
@@ -400,12 +402,10 @@ func decimalWriter(kind parquet.Kind, scale int) func([]byte, parquet.Value) []b
 	}
 }
 
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
+// timeOf is so many units as a datetime. Damaged and foreign files hold times
+// that no datetime can be; they are the nearest that can.
+func timeOf(units, ticks int64) value.Value {
+	return value.Time(min(max(units, value.MinTicks/ticks), value.MaxTicks/ticks) * ticks)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -94,7 +94,7 @@ func addUnits(t int64, unit syntax.TimeUnit, n int64) (int64, bool) {
 // roundHalf divides and rounds to the nearest, as DATEADD does with
 // nanoseconds.
 func roundHalf(n, by int64) int64 {
-	q, r := floorDiv(n, by)
+	q, r := value.FloorDiv(n, by)
 	if 2*r >= by {
 		q++
 	}
@@ -114,23 +114,14 @@ func addMonths(t, n, each int64) (int64, bool) {
 	g := value.ToGoTime(t)
 	year, month, day := g.Date()
 	months := int64(year)*12 + int64(month) - 1 + n*each
-	y, m := floorDiv(months, 12)
+	y, m := value.FloorDiv(months, 12)
 	if y < 1 || y > 9999 {
 		return 0, false
 	}
 	day = min(day, value.DaysIn(int(y), int(m)+1))
 	days := time.Date(int(y), time.Month(m+1), day, 0, 0, 0, 0, time.UTC).Unix() * value.TicksPerSecond
-	_, clock := floorDiv(t, value.TicksPerDay)
+	_, clock := value.FloorDiv(t, value.TicksPerDay)
 	return days + clock, true
-}
-
-// floorDiv divides a by b > 0, with a remainder that is never negative.
-func floorDiv(a, b int64) (q, r int64) {
-	q, r = a/b, a%b
-	if r < 0 {
-		q, r = q-1, r+b
-	}
-	return q, r
 }
 
 // compileDateDiff is DATEDIFF(unit, start, end): how many boundaries of the
@@ -172,11 +163,11 @@ func boundary(t int64, unit syntax.TimeUnit) int64 {
 		return int64(year)*12 + int64(month)
 	case syntax.Week:
 		// The epoch was a Thursday, four days into its week.
-		days, _ := floorDiv(t, value.TicksPerDay)
-		week, _ := floorDiv(days+4, 7)
+		days, _ := value.FloorDiv(t, value.TicksPerDay)
+		week, _ := value.FloorDiv(days+4, 7)
 		return week
 	}
-	q, _ := floorDiv(t, ticksOf(unit))
+	q, _ := value.FloorDiv(t, ticksOf(unit))
 	return q
 }
 
@@ -223,7 +214,7 @@ func part(t int64, unit syntax.TimeUnit) int64 {
 }
 
 func clockPart(t int64, unit syntax.TimeUnit) int64 {
-	_, clock := floorDiv(t, value.TicksPerDay)
+	_, clock := value.FloorDiv(t, value.TicksPerDay)
 	fraction := clock % value.TicksPerSecond
 	switch unit {
 	case syntax.Hour:

@@ -21,14 +21,16 @@ const (
 	MaxTicks = 253402300800*TicksPerSecond - 1
 )
 
-// FromGoTime returns t in ticks, cut to 100 ns.
+// FromGoTime returns t in ticks, cut to 100 ns. Files may hold times that ticks
+// can not count; they are the nearest second that can be.
 func FromGoTime(t time.Time) int64 {
-	return t.Unix()*TicksPerSecond + int64(t.Nanosecond()/100)
+	const most = int64(1<<63-1)/TicksPerSecond - 1
+	return min(max(t.Unix(), -most), most)*TicksPerSecond + int64(t.Nanosecond()/100)
 }
 
 // ToGoTime returns ticks as a time in UTC.
 func ToGoTime(ticks int64) time.Time {
-	sec, rest := floorDiv(ticks, TicksPerSecond)
+	sec, rest := FloorDiv(ticks, TicksPerSecond)
 	return time.Unix(sec, rest*100).UTC()
 }
 
@@ -39,8 +41,8 @@ func ToGoDuration(ticks int64) time.Duration {
 	return time.Duration(min(max(ticks, -most), most) * 100)
 }
 
-// floorDiv divides a by b > 0, with a remainder that is never negative.
-func floorDiv(a, b int64) (q, r int64) {
+// FloorDiv divides a by b > 0, with a remainder that is never negative.
+func FloorDiv(a, b int64) (q, r int64) {
 	q, r = a/b, a%b
 	if r < 0 {
 		q, r = q-1, r+b
@@ -56,7 +58,7 @@ const timeTextLen = len("2026-01-02T15:04:05.1234567Z")
 // behind MaxTicks have no such form and are written as the nearest that has.
 func AppendTime(dst []byte, ticks int64) []byte {
 	ticks = min(max(ticks, MinTicks), MaxTicks)
-	days, rest := floorDiv(ticks, TicksPerDay)
+	days, rest := FloorDiv(ticks, TicksPerDay)
 	year, month, day := civil(days)
 	sec, frac := int(rest/TicksPerSecond), int(rest%TicksPerSecond)
 	t := [timeTextLen]byte{4: '-', 7: '-', 10: 'T', 13: ':', 16: ':', 19: '.', 27: 'Z'}
@@ -84,7 +86,7 @@ func put2(dst []byte, v int) {
 // leap day is the last of its year. time.Time does the same with more steps
 // between.
 func civil(days int64) (year, month, day int) {
-	era, doe := floorDiv(days+719468, 146097)
+	era, doe := FloorDiv(days+719468, 146097)
 	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
 	doy := doe - (365*yoe + yoe/4 - yoe/100)
 	mp := (5*doy + 2) / 153
@@ -107,7 +109,7 @@ func daysOf(year, month, day int) int64 {
 		y--
 		m += 12
 	}
-	era, yoe := floorDiv(y, 400)
+	era, yoe := FloorDiv(y, 400)
 	doy := (153*(m-3)+2)/5 + int64(day) - 1
 	return era*146097 + yoe*365 + yoe/4 - yoe/100 + doy - 719468
 }

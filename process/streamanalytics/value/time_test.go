@@ -75,6 +75,11 @@ func TestTimeRoundTrip(t *testing.T) {
 	if TimeOf(time.Unix(1, 99)).Ticks() != TicksPerSecond {
 		t.Error("nanoseconds are not cut off")
 	}
+	for _, far := range []int64{1 << 60, 1 << 62} {
+		if a, b := FromGoTime(time.Unix(far, 0)), FromGoTime(time.Unix(-far, 0)); a < MaxTicks || b > MinTicks {
+			t.Errorf("%d seconds from the epoch are %d and %d ticks", far, a, b)
+		}
+	}
 	if FromGoTime(time.Unix(0, -1)) != -1 {
 		t.Error("a time before 1970 is not cut downwards")
 	}
