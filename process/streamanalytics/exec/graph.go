@@ -168,7 +168,7 @@ func (g *graph) operator(job *plan.Job, n plan.Node) (operator, error) {
 	case *plan.Apply:
 		over, err := g.env.comp.expr(n.Over)
 		width := n.Inputs[0].Head().Width
-		return &apply{outlet: newOutlet(), over: over, elements: n.Elements, outer: n.Outer, width: width, row: row{slots: make([]value.Value, width+2)}}, err
+		return &apply{outlet: newOutlet(), over: over, elements: n.Elements, outer: n.Outer, width: width, pos: n.Pos, row: row{slots: make([]value.Value, width+2)}}, err
 	case *plan.Sink:
 		return g.sink(job, n)
 	}

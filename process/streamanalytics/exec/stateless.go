@@ -1,7 +1,10 @@
 package exec
 
 import (
+	"fmt"
+
 	"millrace/process/streamanalytics/plan"
+	"millrace/process/streamanalytics/syntax"
 	"millrace/process/streamanalytics/value"
 )
 
@@ -65,6 +68,7 @@ type apply struct {
 	elements bool
 	outer    bool
 	width    int
+	pos      syntax.Pos
 	row      row
 }
 
@@ -95,11 +99,21 @@ func (a *apply) push(_ int, r *row) error {
 				break
 			}
 		}
+	case !v.IsNull():
+		// As in the service, where the failing cast stops the job.
+		return placed(a.pos, a.unfit(v))
 	}
 	if !found && a.outer {
 		one(value.Value{}, value.Value{})
 	}
 	return err
+}
+
+func (a *apply) unfit(v value.Value) error {
+	if a.elements {
+		return fmt.Errorf("GetArrayElements takes an array, not a value of type %s; TRY_CAST(... AS array) gives NULL instead, which has no elements", v.Kind())
+	}
+	return fmt.Errorf("GetRecordProperties takes a record, not a value of type %s; TRY_CAST(... AS record) gives NULL instead, which has no properties", v.Kind())
 }
 
 func (a *apply) advance(_ int, t int64) error { return a.promise(t) }
