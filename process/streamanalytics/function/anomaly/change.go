@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+
+	"millrace/process/streamanalytics/codec"
 )
 
 // The bettors of a changePoint.
@@ -227,16 +229,12 @@ func (d *changePoint) AppendState(dst []byte) []byte {
 	dst = d.ring.appendState(dst)
 	dst = append(dst, byte(len(d.bounds)))
 	for _, b := range d.bounds {
-		dst = appendFloat(dst, b)
+		dst = codec.AppendFloat(dst, b)
 	}
 	for _, f := range d.numbers() {
-		dst = appendFloat(dst, *f)
+		dst = codec.AppendFloat(dst, *f)
 	}
 	return dst
-}
-
-func appendFloat(dst []byte, f float64) []byte {
-	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(f))
 }
 
 // numbers are the parts of the state that are numbers, none of them negative:
