@@ -250,22 +250,34 @@ func (d *duckDB) transaction(ctx context.Context, fn func(f *duckFile) error) er
 		f.failed = nil
 		return fmt.Errorf("moving the write-ahead log into the table: %w", err)
 	}
-	if _, err := f.conn.ExecContext(ctx, "BEGIN"); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// The end of a transaction is not to be interrupted: it is local and
-	// short, and would leave the outcome unknown.
+	// Neither end of a transaction is to be interrupted: both are local and
+	// short, and it would be unknown whether they happened.
 	end := context.WithoutCancel(ctx)
+	if _, err := f.conn.ExecContext(end, "BEGIN"); err != nil {
+		return errors.Join(err, f.rollback(end))
+	}
 	if err := fn(f); err != nil {
-		_, rollback := f.conn.ExecContext(end, "ROLLBACK")
-		// A statement that failed may have ended the transaction already.
-		if rollback != nil && !strings.Contains(rollback.Error(), "no transaction is active") {
-			return errors.Join(err, rollback)
-		}
-		return err
+		return errors.Join(err, f.rollback(end))
 	}
 	if _, err = f.conn.ExecContext(end, "COMMIT"); err == nil {
 		f.tidy()
+	}
+	return err
+}
+
+// rollback ends the transaction of the writing connection, if there is one: a
+// statement that failed may have ended it already. The interruption of that
+// statement may come late and meet the rollback instead, so it is tried again:
+// a connection that stays in a transaction would refuse all that follows.
+func (f *duckFile) rollback(ctx context.Context) (err error) {
+	for range 3 {
+		_, err = f.conn.ExecContext(ctx, "ROLLBACK")
+		if err == nil || strings.Contains(err.Error(), "no transaction is active") {
+			return nil
+		}
 	}
 	return err
 }
