@@ -139,12 +139,17 @@ func firstOf(x, y plan.Expr) plan.Expr {
 	return &plan.Case{Whens: []plan.When{{Cond: &plan.NotCond{Cond: &plan.IsNull{X: x}}, Then: x}}, Else: y}
 }
 
+// event returns the slot of the whole event.
+func (s *sourceRows) event() *plan.Slot {
+	if s.whole == nil {
+		s.whole = &plan.Slot{}
+	}
+	return s.whole
+}
+
 func (s *sourceRows) star() []plan.Column {
 	if s.closed == nil {
-		if s.whole == nil {
-			s.whole = &plan.Slot{}
-		}
-		return []plan.Column{{Expr: s.whole, Spread: true}}
+		return []plan.Column{{Expr: s.event(), Spread: true}}
 	}
 	var list []plan.Column
 	for _, n := range s.closed {

@@ -55,9 +55,25 @@ func (c *checker) view(q syntax.Query) (relation, bool) {
 			v.cols = append(v.cols, e.rows.star()...)
 			continue
 		}
-		v.cols = append(v.cols, plan.Column{Name: names[i], Expr: b.expr(item.Expr)})
+		v.cols = append(v.cols, plan.Column{Name: names[i], Expr: v.ofRow(b.expr(item.Expr))})
 	}
 	return v, true
+}
+
+// ofRow makes a computed column NULL where a LEFT JOIN has found no row of the
+// data, whatever it would be for NULL.
+func (v *viewRows) ofRow(x plan.Expr) plan.Expr {
+	for y := x; ; {
+		switch z := y.(type) {
+		case *plan.Slot:
+			return x
+		case *plan.Field:
+			y = z.X
+			continue
+		}
+		found := &plan.NotCond{Cond: &plan.IsNull{X: v.src.event()}}
+		return &plan.Case{Whens: []plan.When{{Cond: found, Then: x}}}
+	}
 }
 
 // isReference tells whether a name in FROM stands for reference data.
@@ -83,16 +99,22 @@ func both(x, y plan.Cond) plan.Cond {
 
 func (v *viewRows) node() plan.Node { return v.src.node() }
 
+// column finds a column as other steps do: what stands further left wins, and
+// of what * stands for it is not known before the row comes whether it is there.
 func (v *viewRows) column(name string) plan.Expr {
+	var spread plan.Expr
 	for _, col := range v.cols {
-		if !col.Spread && strings.EqualFold(col.Name, name) {
+		switch {
+		case col.Spread && spread == nil:
+			spread = v.src.column(name)
+		case !col.Spread && strings.EqualFold(col.Name, name):
+			if spread != nil {
+				return firstOf(spread, col.Expr)
+			}
 			return col.Expr
 		}
-		if col.Spread {
-			return v.src.column(name)
-		}
 	}
-	return nil
+	return spread
 }
 
 func (v *viewRows) star() []plan.Column { return v.cols }
