@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"millrace/connector"
+	"millrace/connector/eventhubs"
 	"millrace/internal/solution"
 	"millrace/serve"
 	"millrace/ui/cli"
@@ -39,6 +40,12 @@ func (s *services) open(ctx context.Context, q *cli.Request, d *dataDir) error {
 	sol := q.Solution
 	if err := checkCapture(sol); err != nil {
 		return err
+	}
+	if out, ok := sol.Serve.(*eventhubs.StoreConfig); ok {
+		if in, ok := sol.Ingest.(*eventhubs.Config); ok && out.SameHub(in) {
+			return usage("set EVENTHUBS_OUT_CONNECTION_STRING, or use connection strings without EntityPath and two names",
+				"the results would go to the hub that they come from")
+		}
 	}
 	fixArchive(sol)
 	env := connector.Env{Run: d.manifest.Run, DataDir: d.file("store"), Getenv: q.Getenv, Log: q.Log}

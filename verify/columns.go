@@ -25,6 +25,7 @@ const (
 	stLettered                   // is in the dead letters
 	stCorrupt                    // some row differs from what was sent
 	stUnsure                     // what its row must say is not known
+	stDropped                    // a stated rule has left it out, as a letter says
 )
 
 // chunk is a block of events as columns. It holds no pointers, so the garbage

@@ -57,6 +57,7 @@ type place struct {
 // letter that was written twice (same partition and offset) counts once.
 func (j *judge) readDeadLetters(ctx context.Context) error {
 	seen := make(map[place]struct{})
+	dropped := int64(0)
 	j.verdict.DeadLetters.ByReason = make(map[record.Reason]int64)
 	if j.in.DeadLetters != nil {
 		err := j.in.DeadLetters(ctx, func(l *record.DeadLetter) error {
@@ -71,6 +72,10 @@ func (j *judge) readDeadLetters(ctx context.Context) error {
 				j.progress("reading the dead letters", int64(len(seen)), 0)
 			}
 			seen[at] = struct{}{}
+			if l.Reason == record.DroppedByPolicy && j.droppedBy(l) {
+				dropped++
+				return nil
+			}
 			j.verdict.DeadLetters.ByReason[l.Reason]++
 			j.letter(l)
 			return nil
@@ -79,9 +84,25 @@ func (j *judge) readDeadLetters(ctx context.Context) error {
 			return fmt.Errorf("reading the dead letters: %w", err)
 		}
 	}
-	j.verdict.Events.DeadLettered = int64(len(seen))
+	j.verdict.Events.DeadLettered = int64(len(seen)) - dropped
 	j.absentLetters()
 	return nil
+}
+
+// droppedBy notes an event that a stated rule left out, with the letter to say
+// so: that is its fate, and the letter no dead one. It is false for what nobody
+// sent.
+func (j *judge) droppedBy(l *record.DeadLetter) bool {
+	var e record.Event
+	if e.Decode(l.Raw) != nil {
+		return false
+	}
+	i, known := j.events.find(e.ID)
+	if known {
+		k, slot := j.events.at(i)
+		k.state[slot] |= stDropped
+	}
+	return known
 }
 
 // letter judges one distinct dead letter.

@@ -116,6 +116,25 @@ func TestDeadLetteredInsteadOfServed(t *testing.T) {
 	wantEqual(t, "pass", v.Pass, false)
 }
 
+// TestDroppedByPolicy: a letter that says a rule left an event out gives the event
+// that fate, and is no dead letter; of an event that was served it changes
+// nothing, and of one that nobody sent it is as wrong as any.
+func TestDroppedByPolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(10, 2)
+	w.rows = w.rows[1:]
+	for i, n := range []int{0, 5, 77} {
+		w.letters = append(w.letters, record.DeadLetter{Reason: record.DroppedByPolicy, Offset: int64(i), Raw: []byte(fmt.Sprintf(
+			`{"eventId":%q,"deviceId":"d","deviceSequenceNumber":1,"createdAt":"2026-05-04T10:00:00.000000Z"}`, id(n)))})
+	}
+	v := w.check(t)
+	wantEqual(t, "fates", v.Fates, Fates{ServedOnce: 9, DroppedByPolicy: 1})
+	wantEqual(t, "dropped by policy", v.Events.DroppedByPolicy, 1)
+	wantEqual(t, "dead-lettered", v.Events.DeadLettered, 1)
+	wantEqual(t, "unknown", v.DeadLetters.Unknown, 1)
+	wantEqual(t, "imbalances", len(v.Imbalances), 0)
+}
+
 func TestNoPlaceForDeadLetters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(10, 2)

@@ -5,7 +5,8 @@ import "fmt"
 // fates gives each event of the ledger exactly one fate.
 func (j *judge) fates() {
 	f, v := &j.verdict.Fates, &j.verdict.Events
-	var absent int64 // acknowledged, no row, no dead letter
+	var absent int64  // acknowledged, no row, no dead letter
+	var dropped int64 // by policy, each known
 	for i := range j.events.n {
 		k, s := j.events.at(i)
 		state := k.state[s]
@@ -19,6 +20,8 @@ func (j *judge) fates() {
 			f.ServedOnce++
 		case state&stLettered != 0:
 			f.DeadLettered++
+		case state&stDropped != 0:
+			dropped++
 		case state&stAcked != 0:
 			absent++
 			if absent > j.in.DroppedByPolicy && j.examples.wants(KindMissing) {
@@ -35,16 +38,16 @@ func (j *judge) fates() {
 	}
 	// A policy says how many events it dropped, not which. They are looked
 	// for among the acknowledged ones first, then among those in doubt.
-	v.DroppedByPolicy = j.in.DroppedByPolicy
+	v.DroppedByPolicy = j.in.DroppedByPolicy + dropped
 	explained := min(absent, j.in.DroppedByPolicy)
 	doubtful := min(f.NotArrived, j.in.DroppedByPolicy-explained)
 	f.NotArrived -= doubtful
-	f.DroppedByPolicy = explained + doubtful
+	f.DroppedByPolicy = explained + doubtful + dropped
 	f.Lost = absent - explained
 	v.Missing = f.Lost
-	if rest := j.in.DroppedByPolicy - f.DroppedByPolicy; rest > 0 {
+	if v.DroppedByPolicy > f.DroppedByPolicy {
 		j.imbalance("%d events are said to have been dropped by policy, but only %d are absent",
-			j.in.DroppedByPolicy, f.DroppedByPolicy)
+			v.DroppedByPolicy, f.DroppedByPolicy)
 	}
 }
 

@@ -62,6 +62,15 @@ func (c *StoreConfig) SetAddress(addr string) { c.ConnectionString = addr }
 // HubOf is the name of a run's hub, unless the connection string fixes one.
 func (c *StoreConfig) HubOf(run string) string { return withRun(c.Hub, run) }
 
+// SameHub tells whether results would go to the very hub that they come from.
+func (c *StoreConfig) SameHub(from *Config) bool {
+	out := c.log()
+	if out.Address() != from.Address() || out.Address() == "" {
+		return false
+	}
+	return out.FixedHub() != "" || out.Hub == from.Hub
+}
+
 // RateLimits implements connector.RateLimited.
 func (c *StoreConfig) RateLimits() connector.RateLimits { return c.log().RateLimits() }
 

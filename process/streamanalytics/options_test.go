@@ -118,3 +118,31 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestReasons: what a row lacks is told by what the log holds: a member that is
+// null is of the wrong type, an absent one is missing.
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	b := batch(0, 2)
+	for i, device := range []string{`"deviceId":null,`, ``} {
+		b.Records[i].Value = fmt.Appendf(nil,
+			`{"eventId":"00000000-0000-4000-8000-00000000000%d",%s"deviceSequenceNumber":1,"createdAt":"2026-01-02T15:04:05.000000Z"}`, i, device)
+	}
+	out := processed(t, engineOf(t, solution(t, "azuresql/query.asaql"), nil).NewTask(3), b)
+	if len(out.Dead) != 2 || out.Dead[0].Reason != record.WrongType || out.Dead[1].Reason != record.MissingField {
+		t.Errorf("dead letters %+v, want one of the wrong type and one that lacks a field", out.Dead)
+	}
+}
+
+// TestLate: an event that is dropped because it is late says so.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	b := batch(0, 10)
+	b.Records[9].Timestamp += 60_000_000
+	e := engineOf(t, "SELECT eventId, deviceId, deviceSequenceNumber, createdAt INTO output FROM input TIMESTAMP BY createdAt",
+		func(c *streamanalytics.Config) { c.LatePolicy = "drop" })
+	out := processed(t, e.NewTask(3), b)
+	if len(out.Results) != 9 || len(out.Dead) != 1 || out.Dead[0].Reason != record.DroppedByPolicy || !strings.Contains(out.Dead[0].Detail, "late") {
+		t.Errorf("%d results and dead letters %+v", len(out.Results), out.Dead)
+	}
+}

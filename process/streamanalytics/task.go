@@ -227,6 +227,14 @@ func (t *task) row(r *exec.Row) error {
 
 // unusable gives up a row that is no event.
 func (t *task) unusable(err error, text []byte) {
+	if t.rec != nil && !t.engine.timed {
+		// A column that an event lacks and one that it has as null are the same
+		// to the query; what the log holds tells them apart.
+		if wrong := t.scratch.Decode(t.rec.Value); wrong != nil {
+			t.dead(wrong)
+			return
+		}
+	}
 	if de, ok := errors.AsType[*record.DecodeError](err); ok {
 		// The query made it so: what the log holds may be in order.
 		err = &record.DecodeError{Reason: de.Reason, Field: de.Field, Detail: "the query's row: " + de.Detail}
