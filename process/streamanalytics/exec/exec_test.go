@@ -3,6 +3,7 @@ package exec
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,7 +125,13 @@ func (h *harness) push(e event) error {
 		arrival = NoTime
 	}
 	h.offset++
-	return h.task.Push(&Event{Input: input, Partition: e.partition, Offset: h.offset, Arrival: arrival, Enqueued: NoTime, Raw: e.raw()})
+	raw := slices.Clone(e.raw())
+	err := h.task.Push(&Event{Input: input, Partition: e.partition, Offset: h.offset, Arrival: arrival, Enqueued: NoTime, Raw: raw})
+	// The bytes are the caller's again: what was kept must have been copied.
+	for i := range raw {
+		raw[i] = '#'
+	}
+	return err
 }
 
 // restart saves the state and goes on with a new task.

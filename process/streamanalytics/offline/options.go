@@ -23,6 +23,9 @@ type Options struct {
 	// Inputs and References are NAME=FILE[:FORMAT]. An input that is named
 	// several times has several partitions.
 	Inputs, References []string
+	// PartitionKeys are NAME=COLUMN: the column by which an input's events are
+	// put into partitions.
+	PartitionKeys []string
 	// Functions are files of JavaScript.
 	Functions []string
 	// Late and OutOfOrder are the tolerances, LatePolicy what becomes of events
@@ -66,6 +69,7 @@ func Defaults() *Options {
 func (o *Options) AddCheckFlags(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.Inputs, "input", "i", nil, "an input: `NAME=FILE[:FORMAT]`, with json, csv, avro or parquet (default: by the file's suffix); several files are partitions; - is standard input")
 	f.StringArrayVarP(&o.References, "reference", "r", nil, "reference data: `NAME=FILE[:FORMAT]`; with {date} and {time} in the path, snapshots")
+	f.StringArrayVar(&o.PartitionKeys, "partition-key", nil, "`NAME=COLUMN`: the column by which events of an input are put into partitions; groups by it need not be brought together")
 	f.StringArrayVar(&o.Functions, "udf", nil, "a `FILE` of JavaScript functions and aggregates, called as udf.NAME and uda.NAME")
 	f.StringVar(&o.Compatibility, "compatibility", defaultCompatibility, "compatibility `LEVEL`: 1.0, 1.1 or 1.2")
 }

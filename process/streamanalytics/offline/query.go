@@ -127,6 +127,15 @@ func compile(q Query, o *Options, w World, run bool) (*compiled, error) {
 		known.Partitions++
 		co.Inputs[in.Name] = known
 	}
+	for _, k := range o.PartitionKeys {
+		name, column, ok := strings.Cut(k, "=")
+		if !ok || name == "" || column == "" {
+			return nil, files.Misuse("for example: --partition-key Input=deviceId", "--partition-key: %s is not NAME=COLUMN", k)
+		}
+		known := co.Inputs[name]
+		known.PartitionKey = column
+		co.Inputs[name] = known
+	}
 	if run || len(o.Functions) > 0 {
 		if c.functions, err = loadFunctions(o.Functions, s, w.Open); err != nil {
 			return nil, err
