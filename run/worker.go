@@ -80,6 +80,9 @@ func newWorker(q *cli.Request, d *dataDir, s *services) (*worker, error) {
 	if !ok {
 		return nil, fmt.Errorf("no engine of kind %q", q.Solution.ProcessKind)
 	}
+	if c, ok := q.Solution.Process.(interface{ Begin(at time.Time) }); ok {
+		c.Begin(d.manifest.Started)
+	}
 	engine, err := newEngine(q.Solution, s.partitions, q.Log)
 	if err != nil {
 		return nil, err

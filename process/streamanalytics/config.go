@@ -23,6 +23,7 @@ const (
 	adjust = "adjust"
 	drop   = "drop"
 	retry  = "retry"
+	now    = "now"
 )
 
 // Config is the `process` section of a solution for this engine.
@@ -34,7 +35,7 @@ type Config struct {
 
 	Late       connector.Duration `yaml:"late" doc:"how much later than its own time an event may arrive (with TIMESTAMP BY)"`
 	OutOfOrder connector.Duration `yaml:"outOfOrder" doc:"how long events wait to be put in order (with TIMESTAMP BY)"`
-	Start      string             `yaml:"start" doc:"rows with an earlier time are not given out; empty: all that the log holds, or what follows the last output"`
+	Start      string             `yaml:"start" doc:"rows with an earlier time are not given out: a time, or now, which is when the run began; empty: all that the log holds, or what follows the last output"`
 	LatePolicy string             `yaml:"latePolicy" enum:"adjust,drop" doc:"what becomes of events beyond these tolerances: adjust their time, or drop them (they go to the dead letters)"`
 
 	OutputErrors string `yaml:"outputErrors" enum:"drop,retry" doc:"what becomes of a row that the store refuses or that is no event: drop it into the dead letters, or let nothing go on until it is taken"`
@@ -73,13 +74,20 @@ func (c *Config) Validate() []error {
 	if c.OutputErrors != drop && c.OutputErrors != retry {
 		errs = append(errs, fmt.Errorf("outputErrors: must be drop or retry, not %q", c.OutputErrors))
 	}
-	if _, ok := value.ParseTime(c.Start); !ok && c.Start != "" {
-		errs = append(errs, fmt.Errorf("start: must be a time such as 2026-01-02T15:04:05Z, not %q", c.Start))
+	if _, ok := value.ParseTime(c.Start); !ok && c.Start != "" && c.Start != now {
+		errs = append(errs, fmt.Errorf("start: must be now or a time such as 2026-01-02T15:04:05Z, not %q", c.Start))
 	}
 	if c.MaxStateBytes < 1<<20 {
 		errs = append(errs, errors.New("maxStateBytes: must be at least 1MB"))
 	}
 	return errs
+}
+
+// Begin says when the run began, which is what now means.
+func (c *Config) Begin(at time.Time) {
+	if c.Start == now {
+		c.Start = at.UTC().Format(time.RFC3339Nano)
+	}
 }
 
 // RetriesRejected tells whether what the store refuses is to be tried again until

@@ -54,6 +54,14 @@ func TestStart(t *testing.T) {
 	if len(out.Results) != 150 || out.Results[0].EnqueuedAt < from.UnixMicro() {
 		t.Errorf("%d results, the first of %d", len(out.Results), out.Results[0].EnqueuedAt)
 	}
+	c := streamanalytics.NewConfig()
+	c.Query, c.Start = "q", "now"
+	if errs := c.Validate(); len(errs) > 0 {
+		t.Error(errs)
+	}
+	if c.Begin(from); c.Start != from.Format(time.RFC3339Nano) {
+		t.Errorf("now is %s, want when the run began, %s", c.Start, from)
+	}
 }
 
 // TestOutputErrors: a row that is no event goes to the dead letters, or stops the
