@@ -20,6 +20,11 @@ import (
 // stages runs some steps of the solution in this process, with the data
 // directory that a case's processes share, and returns its report.
 func stages(ctx context.Context, c *child, steps string, env map[string]string, set ...string) (*report.Report, error) {
+	return stagesInto(ctx, c, nil, steps, env, set...)
+}
+
+// stagesInto is stages with a store that forgets.
+func stagesInto(ctx context.Context, c *child, store *forgetfulStore, steps string, env map[string]string, set ...string) (*report.Report, error) {
 	set = append([]string{fmt.Sprintf("ingest.partitions=%d", partitions), fmt.Sprintf("simulate.events=%d", c.events),
 		"simulate.rate=0", "simulate.duplicates=0", "simulate.seed=1", fmt.Sprintf("simulate.devices=%d", devices)}, set...)
 	o := solution.Options{Getenv: func(k string) string { return env[k] }}
@@ -30,7 +35,7 @@ func stages(ctx context.Context, c *child, steps string, env map[string]string, 
 		}
 		o.Set = append(o.Set, over)
 	}
-	sol, err := solution.Loader{Builtin: solutions.FS, Registry: registry()}.Load("hdinsightkafka-databricks-sqldw", o)
+	sol, err := solution.Loader{Builtin: solutions.FS, Registry: registry(store)}.Load("hdinsightkafka-databricks-sqldw", o)
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +56,9 @@ func stages(ctx context.Context, c *child, steps string, env map[string]string, 
 }
 
 // registry is the catalogue with the store that forgets.
-func registry() solution.Registry {
+func registry(store *forgetfulStore) solution.Registry {
 	r := run.Registry()
-	r.Serve[forgetful] = func() connector.StoreConfig { return &forgetfulConfig{} }
+	r.Serve[forgetful] = func() connector.StoreConfig { return &forgetfulConfig{store} }
 	return r
 }
 
@@ -75,14 +80,6 @@ func relay(ctx context.Context, c *child, env map[string]string, set ...string) 
 		return measured{}, err
 	}
 	return figures(r, r.Events.Stored), nil
-}
-
-func backbone(ctx context.Context, c *child) (measured, error) {
-	r, err := stages(ctx, c, "CIDP", nil, "serve.kind="+forgetful)
-	if err != nil {
-		return measured{}, err
-	}
-	return figures(r, c.events), nil
 }
 
 func relayKafka(ctx context.Context, c *child) (measured, error) {

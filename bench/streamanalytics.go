@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"millrace/connector"
@@ -30,7 +32,7 @@ var queries = map[string]string{
 	"sa-sliding": `SELECT deviceId, System.Timestamp() AS createdAt, COUNT(*) AS n INTO output
 		FROM input TIMESTAMP BY createdAt GROUP BY deviceId, SlidingWindow(second, 1) HAVING COUNT(*) > 1000`,
 	"sa-session": `SELECT deviceId, System.Timestamp() AS createdAt, COUNT(*) AS n INTO output
-		FROM input TIMESTAMP BY createdAt GROUP BY deviceId, SessionWindow(second, 5, 60)`,
+		FROM input TIMESTAMP BY createdAt GROUP BY deviceId, SessionWindow(second, 5, 60) OVER (PARTITION BY deviceId)`,
 	"sa-join": `SELECT a.eventId, a.deviceId, a.deviceSequenceNumber, a.createdAt, b.value AS other INTO output
 		FROM input a TIMESTAMP BY createdAt JOIN input b TIMESTAMP BY createdAt
 		ON a.deviceId = b.deviceId AND a.deviceSequenceNumber = b.deviceSequenceNumber AND DATEDIFF(second, a, b) BETWEEN 0 AND 1`,
@@ -46,63 +48,118 @@ var queries = map[string]string{
 // log, its client, the engine and the runtime.
 func query(name string) func(context.Context, *child) (measured, error) {
 	return func(ctx context.Context, c *child) (measured, error) {
-		return queried(ctx, c, name, "serve.kind="+forgetful)
+		set, err := asking(c, name)
+		if err != nil {
+			return measured{}, err
+		}
+		return dropped(ctx, c, set...)
 	}
 }
 
 // queryKafka measures it into the log again.
 func queryKafka(name string) func(context.Context, *child) (measured, error) {
 	return func(ctx context.Context, c *child) (measured, error) {
-		return queried(ctx, c, name, "serve.kind=kafka")
+		set, err := asking(c, name)
+		if err != nil {
+			return measured{}, err
+		}
+		r, err := stages(ctx, c, "CIDP", nil, append(set, "serve.kind=kafka")...)
+		if err != nil {
+			return measured{}, err
+		}
+		return figures(r, c.events), nil
 	}
 }
 
-func queried(ctx context.Context, c *child, name string, set ...string) (measured, error) {
+// asking are the settings that have a query do the work.
+func asking(c *child, name string) ([]string, error) {
 	file := filepath.Join(c.dir, "query.asaql")
 	if err := os.WriteFile(file, []byte(queries[name]), 0o600); err != nil {
-		return measured{}, fmt.Errorf("writing the query: %w", err)
+		return nil, fmt.Errorf("writing the query: %w", err)
 	}
-	r, err := stages(ctx, c, "CIDP", nil, append(set, "process.kind=streamanalytics", "process.query="+file)...)
-	if err != nil {
-		return measured{}, err
+	return []string{"process.kind=streamanalytics", "process.query=" + file, "process.countOnce=false"}, nil
+}
+
+func backbone(ctx context.Context, c *child) (measured, error) { return dropped(ctx, c) }
+
+// dropped measures an engine whose results are dropped, from the first claim until
+// the last event of the log has been worked on. What comes later, because
+// windows close when time has passed, is waiting and not work.
+func dropped(ctx context.Context, c *child, set ...string) (measured, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	store := &forgetfulStore{want: c.events, done: cancel, positions: map[int32]int64{}}
+	cpu := metrics.CPUSeconds()
+	_, err := stagesInto(ctx, c, store, "CIDP", nil, append(set, "serve.kind="+forgetful)...)
+	store.mu.Lock()
+	defer store.mu.Unlock()
+	if store.ended.IsZero() {
+		return measured{}, errors.Join(errors.New("not all of the log was worked on"), err)
 	}
-	return figures(r, c.events), nil
+	return measured{Events: c.events, Seconds: store.ended.Sub(store.began).Seconds(), CPUSeconds: store.cpu - cpu}, nil
 }
 
 // forgetful is the kind of a store that takes everything and keeps nothing, so
 // that what lies before the store is measured.
 const forgetful = "forgetful"
 
-type forgetfulConfig struct{}
+type forgetfulConfig struct{ store *forgetfulStore }
 
 func (*forgetfulConfig) Validate() []error { return nil }
 func (*forgetfulConfig) Address() string   { return "" }
 func (*forgetfulConfig) SetAddress(string) {}
-func (*forgetfulConfig) Open(context.Context, connector.Env) (connector.Store, error) {
-	return forgetfulStore{}, nil
+func (c *forgetfulConfig) Open(context.Context, connector.Env) (connector.Store, error) {
+	return c.store, nil
 }
 
-type forgetfulStore struct{}
+// forgetfulStore counts how far the log has been worked on.
+type forgetfulStore struct {
+	want int64
+	done func()
 
-func (forgetfulStore) Describe() string { return "a store that keeps nothing" }
-func (forgetfulStore) Traits() connector.Traits {
+	mu           sync.Mutex
+	positions    map[int32]int64
+	began, ended time.Time
+	cpu          float64 // when it ended
+}
+
+func (*forgetfulStore) Describe() string { return "a store that keeps nothing" }
+func (*forgetfulStore) Traits() connector.Traits {
 	return connector.Traits{Kind: connector.AppendOnce, Writers: 2, MaxRows: 50_000, Timed: true}
 }
-func (forgetfulStore) Prepare(context.Context) error { return nil }
-func (forgetfulStore) Claim(_ context.Context, _ string, partitions []int32) (map[int32]int64, error) {
+func (*forgetfulStore) Prepare(context.Context) error { return nil }
+func (s *forgetfulStore) Claim(_ context.Context, _ string, partitions []int32) (map[int32]int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.began.IsZero() {
+		s.began = time.Now()
+	}
 	positions := make(map[int32]int64, len(partitions))
 	for _, p := range partitions {
 		positions[p] = connector.Unknown
 	}
 	return positions, nil
 }
-func (forgetfulStore) Write(_ context.Context, w *connector.Write) (connector.Receipt, error) {
+func (s *forgetfulStore) Write(_ context.Context, w *connector.Write) (connector.Receipt, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range w.Advances {
+		s.positions[a.Partition] = a.To
+	}
+	sum := int64(0)
+	for _, to := range s.positions {
+		sum += to
+	}
+	if sum >= s.want && s.ended.IsZero() {
+		s.ended, s.cpu = time.Now(), metrics.CPUSeconds()
+		s.done()
+	}
 	return connector.Receipt{Stored: len(w.Results), StoredAt: time.Now().UnixMicro()}, nil
 }
-func (forgetfulStore) Scan(context.Context, func(*record.Stored) error) error { return nil }
-func (forgetfulStore) Query(context.Context, string) (connector.Rows, error)  { return nil, nil }
-func (forgetfulStore) Drop(context.Context) error                             { return nil }
-func (forgetfulStore) Close() error                                           { return nil }
+func (*forgetfulStore) Scan(context.Context, func(*record.Stored) error) error { return nil }
+func (*forgetfulStore) Query(context.Context, string) (connector.Rows, error)  { return nil, nil }
+func (*forgetfulStore) Drop(context.Context) error                             { return nil }
+func (*forgetfulStore) Close() error                                           { return nil }
 
 // stateOf measures what a count per key keeps in memory: events of so many keys
 // go into a task, five each, all in one window.
