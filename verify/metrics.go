@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"millrace/connector"
@@ -107,6 +108,11 @@ type metric struct {
 	doc  string
 	// value reports false if the figure was not measured.
 	value func(v *Verdict, m *Measured) (float64, bool)
+}
+
+// ofEngine tells figures that only the process knows in which the engine runs.
+func (m *metric) ofEngine() bool {
+	return strings.HasPrefix(m.name, "latency.watermark.") || strings.HasPrefix(m.name, "state.")
 }
 
 func count(name, doc string, f func(v *Verdict) int64) metric {

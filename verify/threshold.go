@@ -123,11 +123,12 @@ var inherentRaw = []string{
 // and sets v.Thresholds, v.Notes and v.Pass. Thresholds for paced runs are left
 // out if v was measured without a rate, and if the run was interrupted: nobody
 // stored anything in the meantime, and what waited for it is as late as the
-// interruption was long. It fails on a threshold that Validate would have
+// interruption was long. What only the engine's own process knows is left out
+// where that is another one. It fails on a threshold that Validate would have
 // refused.
 func (v *Verdict) Judge(thresholds []Threshold, m Measured) error {
 	v.Thresholds, v.Notes, v.Pass = nil, nil, true
-	var skipped []string
+	var skipped, elsewhere []string
 	seen := make(map[string]bool)
 	judge := func(t Threshold) error {
 		c, err := ParseCondition(t.Check)
@@ -140,6 +141,10 @@ func (v *Verdict) Judge(thresholds []Threshold, m Measured) error {
 			return nil
 		}
 		seen[key] = true
+		if _, measured := c.figure.value(v, &m); !measured && c.figure.ofEngine() {
+			elsewhere = append(elsewhere, c.figure.name)
+			return nil
+		}
 		if paced && v.Continued {
 			skipped = append(skipped, c.figure.name)
 			return nil
@@ -165,6 +170,9 @@ func (v *Verdict) Judge(thresholds []Threshold, m Measured) error {
 	}
 	if w := v.Windowed; w != nil {
 		v.Notes = append(v.Notes, w.note(v.Events.Unique))
+	}
+	if len(elsewhere) > 0 {
+		v.Notes = append(v.Notes, fmt.Sprintf("%s not judged: only the process in which the engine runs knows", strings.Join(elsewhere, ", ")))
 	}
 	if len(skipped) > 0 {
 		v.Notes = append(v.Notes, "the run was interrupted and continued, so not judged: "+strings.Join(skipped, ", "))

@@ -223,3 +223,24 @@ func FuzzParseCondition(f *testing.F) {
 		}
 	})
 }
+
+// TestEngineElsewhere: verify alone does not know how far the engine's time was
+// behind, and says so instead of failing; a run knows.
+func TestEngineElsewhere(t *testing.T) {
+	t.Parallel()
+	thresholds := []Threshold{{Check: "latency.watermark.max < 2s"}, {Check: "state.peak < 1MB"}}
+	v := newWorld(10, 2).check(t)
+	if err := v.Judge(thresholds, Measured{}); err != nil {
+		t.Fatal(err)
+	}
+	if !v.Pass || len(v.Notes) != 1 || !strings.Contains(v.Notes[0], "latency.watermark.max, state.peak") {
+		t.Errorf("pass %v, notes %q", v.Pass, v.Notes)
+	}
+	late := Measured{Watermark: Percentiles{Count: 1, Max: 3 * time.Second}, StateBytes: 10}
+	if err := v.Judge(thresholds, late); err != nil {
+		t.Fatal(err)
+	}
+	if v.Pass || len(v.Notes) != 0 {
+		t.Errorf("pass %v, notes %q", v.Pass, v.Notes)
+	}
+}
