@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"millrace/connector/blob"
 	"millrace/process/streamanalytics/check"
 	"millrace/process/streamanalytics/exec"
 	"millrace/process/streamanalytics/files"
@@ -27,13 +28,20 @@ import (
 func Queries() cli.Queries { return &queries{options: offline.Defaults()} }
 
 // queries are the tools over package offline.
-type queries struct{ options *offline.Options }
+type queries struct {
+	options *offline.Options
+	// container is where reference data is, "" for the files of this machine.
+	container string
+}
 
 // CheckFlags implements cli.Queries.
 func (t *queries) CheckFlags(f *pflag.FlagSet) { t.options.AddCheckFlags(f) }
 
 // RunFlags implements cli.Queries.
-func (t *queries) RunFlags(f *pflag.FlagSet) { t.options.AddRunFlags(f) }
+func (t *queries) RunFlags(f *pflag.FlagSet) {
+	t.options.AddRunFlags(f)
+	f.StringVar(&t.container, "reference-container", "", "reference data is in this `CONTAINER` of the storage account, or folder, that STORAGE_CONNECTION_STRING names")
+}
 
 // Check implements cli.Queries.
 func (t *queries) Check(_ context.Context, q cli.QueryText) error {
@@ -73,6 +81,14 @@ func (t *queries) Format(q cli.QueryText) (string, error) {
 // Run implements cli.Queries.
 func (t *queries) Run(ctx context.Context, r cli.QueryRun) (sum *cli.QuerySummary, err error) {
 	q := offline.Request{Query: offline.Query(r.Query), Options: t.options, World: offline.World{Stdin: r.Stdin}, Follow: r.Follow}
+	if t.container != "" {
+		bucket, err := blob.Open(ctx, "", t.container, os.Getenv)
+		if err != nil {
+			return nil, fmt.Errorf("--reference-container: %w", err)
+		}
+		defer bucket.Close()
+		q.World.Reference = blobFiles{bucket}
+	}
 	if r.Progress != nil {
 		q.Progress = func(p offline.Progress) { r.Progress(cli.QueryProgress(p)) }
 	}
