@@ -82,7 +82,7 @@ func (t *queries) Format(q cli.QueryText) (string, error) {
 func (t *queries) Run(ctx context.Context, r cli.QueryRun) (sum *cli.QuerySummary, err error) {
 	q := offline.Request{Query: offline.Query(r.Query), Options: t.options, World: offline.World{Stdin: r.Stdin}, Follow: r.Follow}
 	if t.container != "" {
-		bucket, err := blob.Open(ctx, "", t.container, os.Getenv)
+		bucket, err := blob.Open(ctx, "", t.container, r.Getenv)
 		if err != nil {
 			return nil, fmt.Errorf("--reference-container: %w", err)
 		}

@@ -82,6 +82,8 @@ func (e *QueryFailure) Unwrap() error { return e.Err }
 type QueryRun struct {
 	Query QueryText
 	Stdin io.Reader
+	// Getenv reads an environment variable: where reference data is.
+	Getenv func(string) string
 	// OutputDir is the folder for the results, "" if Row takes them.
 	OutputDir string
 	// Row takes rows as JSON objects if there is no OutputDir; several tells

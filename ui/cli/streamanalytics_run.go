@@ -62,7 +62,7 @@ func (a *app) queriesRun() *cobra.Command {
 			return err
 		}
 		out := bufio.NewWriterSize(a.Stdout, 64<<10)
-		r := QueryRun{Query: q, Stdin: a.Stdin, OutputDir: dir, Dropped: dropped, Follow: follow,
+		r := QueryRun{Query: q, Stdin: a.Stdin, Getenv: a.Getenv, OutputDir: dir, Dropped: dropped, Follow: follow,
 			Row: rowPrinter(out), Idle: out.Flush}
 		show := &queryProgress{w: quietWriter(a.Stderr, quiet), live: a.StderrColumns > 0 && dir != ""}
 		r.Progress = show.update
@@ -346,7 +346,7 @@ func (s *shell) run(ctx context.Context, text string) {
 	out := bufio.NewWriter(s.Stdout)
 	print := rowPrinter(out)
 	rows := 0
-	summary, err := s.tools.Run(ctx, QueryRun{Query: s.last, Stdin: strings.NewReader(""),
+	summary, err := s.tools.Run(ctx, QueryRun{Query: s.last, Stdin: strings.NewReader(""), Getenv: s.Getenv,
 		Row: func(output string, row []byte, several bool) error {
 			if rows++; s.limit > 0 && rows > s.limit {
 				return nil
