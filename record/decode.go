@@ -253,7 +253,7 @@ func text(v []byte) ([]byte, bool) {
 	}
 	s := v[1 : len(v)-1]
 	if bytes.IndexByte(s, '\\') >= 0 {
-		return appendUnescaped(make([]byte, 0, len(s)), s), true
+		return AppendUnescaped(make([]byte, 0, len(s)), s), true
 	}
 	return s, true
 }

@@ -111,7 +111,7 @@ func hashValue(b []byte, i, depth int) (uint64, int) {
 	}
 	switch b[i] {
 	case '"':
-		end, escaped := scanString(b, i+1)
+		end, escaped := ScanString(b, i+1)
 		if end < 0 {
 			return 0, end
 		}
@@ -139,7 +139,7 @@ func hashString(seed uint64, s []byte, escaped bool) uint64 {
 
 func hashEscaped(seed uint64, s []byte) uint64 {
 	var room [256]byte
-	return hashBytes(seed, appendUnescaped(room[:0], s))
+	return hashBytes(seed, AppendUnescaped(room[:0], s))
 }
 
 // objectHash adds up the members of an object.

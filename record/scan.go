@@ -47,9 +47,10 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// scanString reads a string whose opening quote is before i. It returns the
-// index of the closing quote, and whether there are escapes on the way.
-func scanString(b []byte, i int) (end int, escaped bool) {
+// ScanString reads a JSON string whose opening quote is before i. It returns the
+// index of the closing quote, and whether there are escapes on the way; ^p if the
+// text is not valid at byte p (RFC 8259, UTF-8 only, no lone surrogates).
+func ScanString(b []byte, i int) (end int, escaped bool) {
 	for {
 		for i+8 <= len(b) {
 			if m := specials(binary.LittleEndian.Uint64(b[i:])); m != 0 {
@@ -128,8 +129,8 @@ func hex4(b []byte, i int) rune {
 	return r
 }
 
-// appendUnescaped appends the text of a string that scanString found valid.
-func appendUnescaped(dst, s []byte) []byte {
+// AppendUnescaped appends the text of a string that ScanString found valid.
+func AppendUnescaped(dst, s []byte) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c != '\\' {
@@ -248,7 +249,7 @@ func skipValue(b []byte, i, depth int) int {
 	}
 	switch b[i] {
 	case '"':
-		end, _ := scanString(b, i+1)
+		end, _ := ScanString(b, i+1)
 		if end < 0 {
 			return end
 		}
@@ -346,7 +347,7 @@ func scanName(b []byte, i int, m *member) int {
 		return ^i
 	}
 	m.name = i + 1
-	if m.nameEnd, m.escaped = scanString(b, i+1); m.nameEnd < 0 {
+	if m.nameEnd, m.escaped = ScanString(b, i+1); m.nameEnd < 0 {
 		return m.nameEnd
 	}
 	i = m.nameEnd + 1
@@ -365,7 +366,7 @@ func scanName(b []byte, i int, m *member) int {
 // nameOf returns a member's name, unescaped.
 func (m *member) nameOf(b []byte) []byte {
 	if m.escaped {
-		return appendUnescaped(nil, b[m.name:m.nameEnd])
+		return AppendUnescaped(nil, b[m.name:m.nameEnd])
 	}
 	return b[m.name:m.nameEnd]
 }

@@ -24,7 +24,7 @@ func AppendTime(dst []byte, micros int64) []byte {
 		days--
 		rest += microsPerDay
 	}
-	year, month, day := civil(days)
+	year, month, day := Civil(days)
 	sec := int(rest / microsPerSecond)
 	frac := int(rest % microsPerSecond)
 	t := [timeTextLen]byte{4: '-', 7: '-', 10: 'T', 13: ':', 16: ':', 19: '.', 26: 'Z'}
@@ -44,49 +44,6 @@ func AppendTime(dst []byte, micros int64) []byte {
 func put2(dst []byte, v int) {
 	_ = dst[1]
 	dst[0], dst[1] = byte('0'+v/10), byte('0'+v%10)
-}
-
-// civil turns days since the Unix epoch into a date of the proleptic Gregorian
-// calendar: years are counted from March in eras of 400 years, so that the
-// leap day is the last of its year. time.Time does the same, an allocation
-// and three conversions slower.
-func civil(days int64) (year, month, day int) {
-	z := days + 719468
-	era := z / 146097
-	if z < 0 {
-		era = (z - 146096) / 146097
-	}
-	doe := z - era*146097
-	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
-	doy := doe - (365*yoe + yoe/4 - yoe/100)
-	mp := (5*doy + 2) / 153
-	day = int(doy - (153*mp+2)/5 + 1)
-	month = int(mp + 3)
-	if month > 12 {
-		month -= 12
-	}
-	year = int(yoe + era*400)
-	if month <= 2 {
-		year++
-	}
-	return year, month, day
-}
-
-// daysOf is the inverse of civil.
-func daysOf(year, month, day int) int64 {
-	y, m := int64(year), int64(month)
-	if m <= 2 {
-		y--
-		m += 12
-	}
-	era := y / 400
-	if y < 0 {
-		era = (y - 399) / 400
-	}
-	yoe := y - era*400
-	doy := (153*(m-3)+2)/5 + int64(day) - 1
-	doe := yoe*365 + yoe/4 - yoe/100 + doy
-	return era*146097 + doe - 719468
 }
 
 // ParseTime reads an RFC 3339 time ("2026-01-02T15:04:05.123456Z", any offset,
@@ -114,7 +71,7 @@ func parseTime[T ~string | ~[]byte](s T) (micros int64, canonical, ok bool) {
 		return 0, false, false
 	}
 	year := y1*100 + y2
-	if mo < 1 || mo > 12 || d < 1 || d > daysIn(year, mo) || h > 23 || mi > 59 || sec > 60 {
+	if mo < 1 || mo > 12 || d < 1 || d > DaysIn(year, mo) || h > 23 || mi > 59 || sec > 60 {
 		return 0, false, false
 	}
 	i, frac := 19, int64(0)
@@ -132,7 +89,7 @@ func parseTime[T ~string | ~[]byte](s T) (micros int64, canonical, ok bool) {
 	if !ok {
 		return 0, false, false
 	}
-	micros = daysOf(year, mo, d)*microsPerDay + int64(h*3600+mi*60+sec)*microsPerSecond + frac -
+	micros = DaysOf(year, mo, d)*microsPerDay + int64(h*3600+mi*60+sec)*microsPerSecond + frac -
 		int64(offset)*60*microsPerSecond
 	// A leap second is the last of a UTC day, so what follows it is
 	// midnight.
@@ -172,17 +129,4 @@ func two[T ~string | ~[]byte](s T, i int) int {
 		return -1
 	}
 	return int(a)*10 + int(b)
-}
-
-func daysIn(year, month int) int {
-	switch month {
-	case 4, 6, 9, 11:
-		return 30
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	}
-	return 31
 }

@@ -7,6 +7,7 @@ import (
 
 	"millrace/process/streamanalytics/syntax"
 	"millrace/process/streamanalytics/value"
+	"millrace/record"
 )
 
 func dateFunctions() []*Scalar {
@@ -118,7 +119,7 @@ func addMonths(t, n, each int64) (int64, bool) {
 	if y < 1 || y > 9999 {
 		return 0, false
 	}
-	day = min(day, value.DaysIn(int(y), int(m)+1))
+	day = min(day, record.DaysIn(int(y), int(m)+1))
 	days := time.Date(int(y), time.Month(m+1), day, 0, 0, 0, 0, time.UTC).Unix() * value.TicksPerSecond
 	_, clock := value.FloorDiv(t, value.TicksPerDay)
 	return days + clock, true
@@ -264,7 +265,7 @@ func dateTimeFromParts(args []value.Value) (value.Value, error) {
 			return value.Value{}, err
 		}
 		if i == 2 {
-			l.high = int64(value.DaysIn(int(p[0]), int(p[1])))
+			l.high = int64(record.DaysIn(int(p[0]), int(p[1])))
 		}
 		if n < l.low || n > l.high {
 			return value.Value{}, fmt.Errorf("DATETIMEFROMPARTS takes a %s from %d to %d, not %d", l.name, l.low, l.high, n)

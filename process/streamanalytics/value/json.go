@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 	"unsafe"
+
+	"millrace/record"
 )
 
 // ErrNotJSON and ErrNotObject are the two ways in which an event is an input
@@ -75,7 +77,7 @@ func readValue(b []byte, i, depth int, level Level) (v Value, end int) {
 	}
 	switch c := b[i]; {
 	case c == '"':
-		close, escaped := scanString(b, i+1)
+		close, escaped := record.ScanString(b, i+1)
 		if close < 0 {
 			return Value{}, close
 		}
@@ -105,7 +107,7 @@ func readValue(b []byte, i, depth int, level Level) (v Value, end int) {
 // text is a JSON string without its quotes.
 func text(s []byte, escaped bool, level Level) Value {
 	if escaped {
-		s = appendUnescaped(make([]byte, 0, len(s)), s)
+		s = record.AppendUnescaped(make([]byte, 0, len(s)), s)
 	}
 	if level == Level10 {
 		if ticks, ok := ingressTime(view(s)); ok {

@@ -3,8 +3,9 @@ package value
 import (
 	"encoding/binary"
 	"math/bits"
-	"unicode/utf8"
 	"unsafe"
+
+	"millrace/record"
 )
 
 // The scanner is the one reading of JSON text in this package, strict as RFC
@@ -66,119 +67,6 @@ func plainEnd(b []byte, i int) int {
 		i += 8
 	}
 	return i
-}
-
-// scanString reads a string whose opening quote is before i. It returns the
-// index of the closing quote, and whether there are escapes on the way.
-func scanString(b []byte, i int) (end int, escaped bool) {
-	for {
-		if i = plainEnd(b, i); i >= len(b) {
-			return ^len(b), escaped
-		}
-		switch c := b[i]; {
-		case c == '"':
-			return i, escaped
-		case c == '\\':
-			escaped = true
-			if i = scanEscape(b, i); i < 0 {
-				return i, escaped
-			}
-		case c < 0x20:
-			return ^i, escaped
-		case c < utf8.RuneSelf:
-			i++
-		default:
-			r, size := utf8.DecodeRune(b[i:])
-			if r == utf8.RuneError && size <= 1 {
-				return ^i, escaped
-			}
-			i += size
-		}
-	}
-}
-
-// scanEscape reads the escape sequence at i, a surrogate pair as one.
-func scanEscape(b []byte, i int) int {
-	if i+1 >= len(b) {
-		return ^len(b)
-	}
-	switch b[i+1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return i + 2
-	case 'u':
-		r := hex4(b, i+2)
-		switch {
-		case r < 0 || r >= 0xdc00 && r <= 0xdfff: // also a low surrogate alone
-			return ^i
-		case r < 0xd800 || r > 0xdfff:
-			return i + 6
-		}
-		if i+8 > len(b) || b[i+6] != '\\' || b[i+7] != 'u' {
-			return ^i
-		}
-		if low := hex4(b, i+8); low < 0xdc00 || low > 0xdfff {
-			return ^i
-		}
-		return i + 12
-	}
-	return ^i
-}
-
-// hex4 reads four hexadecimal digits, or returns -1.
-func hex4(b []byte, i int) rune {
-	if i+4 > len(b) {
-		return -1
-	}
-	var r rune
-	for _, c := range b[i : i+4] {
-		switch {
-		case isDigit(c):
-			c -= '0'
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
-			return -1
-		}
-		r = r<<4 | rune(c)
-	}
-	return r
-}
-
-// appendUnescaped appends the text of a string that scanString accepted.
-func appendUnescaped(dst, s []byte) []byte {
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c != '\\' {
-			dst = append(dst, c)
-			i++
-			continue
-		}
-		c = s[i+1]
-		i += 2
-		switch c {
-		case 'b':
-			c = '\b'
-		case 'f':
-			c = '\f'
-		case 'n':
-			c = '\n'
-		case 'r':
-			c = '\r'
-		case 't':
-			c = '\t'
-		case 'u':
-			r := hex4(s, i)
-			i += 4
-			if r >= 0xd800 && r <= 0xdfff {
-				r = (r-0xd800)<<10 + hex4(s, i+2) - 0xdc00 + 0x10000
-				i += 6
-			}
-			dst = utf8.AppendRune(dst, r)
-			continue
-		}
-		dst = append(dst, c)
-	}
-	return dst
 }
 
 // scanNumber reads the number at i, and tells whether it is a whole one, with
@@ -273,7 +161,7 @@ func skipValue(b []byte, i, depth int) int {
 	}
 	switch b[i] {
 	case '"':
-		end, _ := scanString(b, i+1)
+		end, _ := record.ScanString(b, i+1)
 		if end < 0 {
 			return end
 		}
@@ -360,7 +248,7 @@ type member struct {
 // nameOf returns a member's name, unescaped.
 func (m *member) nameOf(b []byte) []byte {
 	if m.escaped {
-		return appendUnescaped(nil, b[m.name:m.nameEnd])
+		return record.AppendUnescaped(nil, b[m.name:m.nameEnd])
 	}
 	return b[m.name:m.nameEnd]
 }
@@ -384,7 +272,7 @@ func scanName(b []byte, i int, m *member) int {
 	m.escaped, m.plain = false, true
 	if i >= len(b) || b[i] != '"' {
 		m.plain = false
-		if i, m.escaped = scanString(b, i); i < 0 {
+		if i, m.escaped = record.ScanString(b, i); i < 0 {
 			return i
 		}
 	}

@@ -3,6 +3,8 @@ package value
 import (
 	"strings"
 	"time"
+
+	"millrace/record"
 )
 
 // Times are ticks: 100 ns since the Unix epoch in UTC, as an int64. Intervals
@@ -59,7 +61,7 @@ const timeTextLen = len("2026-01-02T15:04:05.1234567Z")
 func AppendTime(dst []byte, ticks int64) []byte {
 	ticks = min(max(ticks, MinTicks), MaxTicks)
 	days, rest := FloorDiv(ticks, TicksPerDay)
-	year, month, day := civil(days)
+	year, month, day := record.Civil(days)
 	sec, frac := int(rest/TicksPerSecond), int(rest%TicksPerSecond)
 	t := [timeTextLen]byte{4: '-', 7: '-', 10: 'T', 13: ':', 16: ':', 19: '.', 27: 'Z'}
 	put2(t[0:2], year/100)
@@ -79,39 +81,6 @@ func AppendTime(dst []byte, ticks int64) []byte {
 func put2(dst []byte, v int) {
 	_ = dst[1]
 	dst[0], dst[1] = byte('0'+v/10), byte('0'+v%10)
-}
-
-// civil turns days since the Unix epoch into a date of the proleptic Gregorian
-// calendar: years are counted from March in eras of 400 years, so that the
-// leap day is the last of its year. time.Time does the same with more steps
-// between.
-func civil(days int64) (year, month, day int) {
-	era, doe := FloorDiv(days+719468, 146097)
-	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
-	doy := doe - (365*yoe + yoe/4 - yoe/100)
-	mp := (5*doy + 2) / 153
-	day = int(doy - (153*mp+2)/5 + 1)
-	month = int(mp + 3)
-	if month > 12 {
-		month -= 12
-	}
-	year = int(yoe + era*400)
-	if month <= 2 {
-		year++
-	}
-	return year, month, day
-}
-
-// daysOf is the inverse of civil.
-func daysOf(year, month, day int) int64 {
-	y, m := int64(year), int64(month)
-	if m <= 2 {
-		y--
-		m += 12
-	}
-	era, yoe := FloorDiv(y, 400)
-	doy := (153*(m-3)+2)/5 + int64(day) - 1
-	return era*146097 + yoe*365 + yoe/4 - yoe/100 + doy - 719468
 }
 
 // ParseTime reads the text of a datetime and returns its ticks. It takes ISO
@@ -186,10 +155,10 @@ func parseDate(s string) (days int64, i int, ok bool) {
 		}
 		day, i = oneOrTwo(s, i+1)
 	}
-	if year < 1 || month < 1 || month > 12 || day < 1 || day > DaysIn(year, month) {
+	if year < 1 || month < 1 || month > 12 || day < 1 || day > record.DaysIn(year, month) {
 		return 0, 0, false
 	}
-	return daysOf(year, month, day), i, true
+	return record.DaysOf(year, month, day), i, true
 }
 
 // parseClock reads hh:mm, hh:mm:ss or hh:mm:ss.f… at i, in ticks, with or
@@ -278,20 +247,6 @@ func oneOrTwo(s string, i int) (n, next int) {
 		n = n*10 + int(s[next]-'0')
 	}
 	return n, next
-}
-
-// DaysIn returns the number of days of a month from 1 to 12.
-func DaysIn(year, month int) int {
-	switch month {
-	case 4, 6, 9, 11:
-		return 30
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	}
-	return 31
 }
 
 // ingressTime tells whether a string of an event is a datetime by itself, as
